@@ -1,0 +1,85 @@
+"""A recipe: three chains of steps and where they come from. A value: printable, hashable, comparable."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engrams.errors import BadSetting
+from engrams.records import Context, Draft, Query, Ranked
+from engrams.step import Chain, Step, parameters, steps_of, walk, with_field
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a recipe comes from."""
+
+    title: str
+    year: int
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A memory system: `write` (events to engrams), `read` (question to context), `consolidate` (between sessions).
+
+    `differs` says in which points the recipe departs from its paper. `needs` names what must be there to run it:
+    "embedder", "chat", or nothing.
+    """
+
+    name: str
+    write: Step[Draft, Draft]
+    read: Step[Query, Context]
+    paper: Paper | None = None
+    summary: str = ""
+    consolidate: Step[Any, Any] | None = None
+    differs: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name):
+            raise BadSetting("name", self.name, "lower-case words joined by '-'", "recipe")
+
+    def ranking(self) -> Step[Query, Ranked[Any]]:
+        """The part of `read` that finds and ranks, without composing."""
+        whole: Chain[Query, Any] = Chain(steps_of(self.read))
+        return whole.until_composing()
+
+    def chains(self) -> dict[str, Step[Any, Any]]:
+        """The chains that are there, by name."""
+        found: dict[str, Step[Any, Any]] = {"write": self.write, "read": self.read}
+        return found | ({"consolidate": self.consolidate} if self.consolidate is not None else {})
+
+    def replace(self, path: str, value: object) -> Recipe:
+        """A new recipe with one parameter changed: `replace("read.Top.k", 10)`.
+
+        Raises:
+            BadSetting: the path does not begin with a chain of this recipe or names no field.
+            UnknownName: no such step or field in that chain; names the nearest.
+        """
+        chain, _, rest = path.partition(".")
+        parts = tuple(rest.split("."))
+        if chain not in self.chains() or len(parts) < 2:
+            raise BadSetting("path", path, f"'<chain>.<Step>.<field>' with a chain of {', '.join(self.chains())}", "recipe")
+        changed = with_field(self.chains()[chain], parts, value)
+        return replace(self, **{chain: changed})  # type: ignore[arg-type]
+
+    def fingerprint(self) -> str:
+        """Twelve hex digits that change when any step or parameter does."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
+
+    def card(self) -> str:
+        """The recipe on one screen: paper, chains with parameters, needs, departures."""
+        lines = [f"{self.name} ({self.fingerprint()})", f"  {self.summary}"] if self.summary else [self.name]
+        if self.paper:
+            lines.append(f"  paper: {self.paper.title} ({self.paper.year})" + (f" {self.paper.url}" if self.paper.url else ""))
+        lines.append(f"  needs: {', '.join(self.needs) or 'nothing'}")
+        for name, chain in self.chains().items():
+            lines.append(f"  {name}:")
+            for path, step in walk(chain):
+                settings = ", ".join(f"{k}={v!r}" for k, v in parameters(step).items())
+                lines.append(f"    {'  ' * path.count('.')}{step.name}({settings})")
+        lines += [f"  differs: {d}" for d in self.differs]
+        return "\n".join(lines)
