@@ -7,7 +7,7 @@ from outside the standard library is.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
@@ -109,7 +109,7 @@ class Entry:
     counts: npt.NDArray[np.uint8]
     pieces: UInt16
     flags: int = 0
-    vectors: Mapping[str, Float32] = NOTHING
+    vectors: Mapping[str, Float32] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)

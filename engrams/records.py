@@ -109,7 +109,7 @@ class Message:
     speaker: str | None = None
     occurred_at: datetime | None = None
     session: str | None = None
-    metadata: Mapping[str, Json] = NOTHING
+    metadata: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
     attachments: tuple[Attachment, ...] = ()
 
 
@@ -158,7 +158,7 @@ class Event:
     session: str | None = None
     agent_id: str | None = None
     run_id: str | None = None
-    metadata: Mapping[str, Json] = NOTHING
+    metadata: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
     attachments: tuple[Attachment, ...] = ()
     source: str | None = None
     target: str | None = None
@@ -211,7 +211,7 @@ class Engram:
     agent_id: str | None = None
     run_id: str | None = None
     thread: str = ""
-    metadata: Mapping[str, Json] = NOTHING
+    metadata: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
 
     @property
     def text(self) -> str:
@@ -245,7 +245,7 @@ class Revision:
     actor: str
     reason: str
     event_id: EventId | None = None
-    metadata: Mapping[str, Json] = NOTHING
+    metadata: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
     previous: str | None = None
     engram_id: EngramId | None = None
 
@@ -322,7 +322,7 @@ class Scored(Generic[T]):
 
     item: T
     score: float
-    parts: Mapping[str, float] = NOTHING
+    parts: Mapping[str, float] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +358,7 @@ class Hit:
     event_ids: tuple[EventId, ...]
     version: int = 1
     pinned: bool = False
-    signals: Mapping[str, float] = NOTHING
+    signals: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     confidence: float | None = None
 
     @property
@@ -402,7 +402,7 @@ class TraceStep:
     milliseconds: float
     items_in: int
     items_out: int
-    notes: Mapping[str, Json] = NOTHING
+    notes: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
