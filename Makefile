@@ -1,0 +1,36 @@
+# Two commands to know: `make demo` and `make test`. Each sets up everything it needs, in .venv.
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench dist clean
+
+VENV ?= .venv
+export VENV
+BIN := $(VENV)/bin
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: ## .venv with the package and its tools (done again only when something changed)
+	@scripts/setup
+
+demo: setup ## the main job on a conversation of ours; FILE=export.json for your own
+	@$(BIN)/engrams demo $(if $(FILE),"$(FILE)")
+
+test: setup ## every check and every test
+	@scripts/check all
+
+check: setup ## the daily one: format, lint, types, floors, quick tests
+	@scripts/check
+
+format: setup ## rewrites the code in the house's format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## full benchmark runs over the data in ENGRAMS_BENCH_DATA (else ./data)
+	@$(BIN)/engrams-bench run $(ARGS)
+
+dist: setup ## the source archive and the wheel, in dist/
+	@$(BIN)/hatchling build -d dist
+
+clean: ## removes .venv, caches and dist/
+	@rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
