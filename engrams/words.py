@@ -1,0 +1,135 @@
+"""Words: how a text becomes the terms that are counted and looked up.
+
+Everything here is a pure function of its text. English is stemmed, scripts written without
+spaces become characters and pairs of characters, everything else is lower-cased and left alone.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+
+STEM_CACHE_WORDS = 65_536
+"""How many distinct words keep their stem in memory: about 10 MB at worst."""
+
+LONGEST_WORD = 64
+"""Longer runs (base64, keys, laughter) are cut here, so that one line cannot fill the index."""
+
+STOP_WORDS = frozenset(
+    """
+    a an the this that these those
+    i me my mine we us our ours you your yours he him his she her hers it its they them their theirs
+    am is are was were be been being do does did done doing has have had having
+    will would can could should may might must shall
+    of to in on at for from by with as about into over after before than then so
+    and or if not no any some there
+    what when where who whom whose which why how many much long often kind type
+    s t d m ll re ve
+    """.split()
+)
+"""English words that carry no content in a question about memories, question words included."""
+
+_MARKS = "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
+_INDIC = "\u0900-\u0963\u0966-\u0dff"
+"""Python's ``\\w`` leaves out vowel signs; without these ranges a Hindi word falls apart."""
+
+SPACELESS = (
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f\u1780-\u17ff"  # Myanmar, Khmer
+    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"  # Japanese kana
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Han
+    "\uac00-\ud7af"  # Hangul: spaced, but words carry their particles with them
+    "\U00020000-\U0003134f"  # Han, rare
+)
+"""Scripts written without spaces between words (with Hangul, as Lucene's CJKBigramFilter has it)."""
+
+_ASCII = re.compile(r"\d+(?:[.,]\d+)+|[a-z0-9]+(?:'[a-z]+)?")
+_ANY = re.compile(
+    rf"(?P<spaceless>[{SPACELESS}]+)"
+    rf"|\d+(?:[.,]\d+)+"
+    rf"|(?:(?![{SPACELESS}])(?:[^\W_]|[{_MARKS}{_INDIC}]))+(?:'[a-z]+)?"
+)
+_ACCENTS = re.compile("[\u0300-\u036f]")
+_APOSTROPHES = {0x2018: "'", 0x2019: "'", 0x02BC: "'", 0xFF07: "'"}
+
+
+def fold(text: str) -> str:
+    """Lower-case `text`, with one form for each letter and without accents: ``Café`` is ``cafe``."""
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFKD", text.translate(_APOSTROPHES).casefold())
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", decomposed))
+
+
+@lru_cache(maxsize=1)
+def _english() -> object:
+    import snowballstemmer
+
+    return snowballstemmer.stemmer("english")
+
+
+@lru_cache(maxsize=STEM_CACHE_WORDS)
+def stem(word: str) -> str:
+    """The stem of a folded word: Snowball English (Porter 2) for ASCII letters, others unchanged."""
+    if not word.isascii() or not word.isalpha():
+        return word
+    stemmed: str = _english().stemWord(word)  # type: ignore[attr-defined]
+    return stemmed
+
+
+@lru_cache(maxsize=STEM_CACHE_WORDS)
+def _term(word: str) -> str:
+    """The term of one folded word, or the empty string when the word carries no content."""
+    head, apostrophe, tail = word.partition("'")
+    if apostrophe:
+        if tail == "t":  # don't, isn't: a negated auxiliary, hence a stop word
+            return ""
+        word = head if tail in STOP_WORDS else head + tail  # Anna's, we're; o'clock
+    if word in STOP_WORDS:
+        return ""
+    if word[0].isdigit() and not word.isalnum():
+        word = word.replace(",", "")  # 1,000 and 1000 are one number
+    return stem(word[:LONGEST_WORD])
+
+
+def characters(run: str) -> list[str]:
+    """Single characters and overlapping pairs of a run written without spaces, in reading order."""
+    out: list[str] = []
+    for i, letter in enumerate(run):
+        out.append(letter)
+        if i + 1 < len(run):
+            out.append(run[i : i + 2])
+    return out
+
+
+def words(text: str) -> list[str]:
+    """The folded words of `text` in order, nothing dropped, nothing stemmed."""
+    folded = fold(text)
+    if folded.isascii():
+        return _ASCII.findall(folded)
+    return list(_words_of_any_script(folded))
+
+
+def _words_of_any_script(folded: str) -> Iterator[str]:
+    for match in _ANY.finditer(folded):
+        if match.lastgroup == "spaceless":
+            yield from characters(match.group())
+        else:
+            yield match.group()
+
+
+def terms(text: str) -> list[str]:
+    """What is indexed and looked up: stems of the content words of `text`, in order, with repeats."""
+    return [term for term in map(_term, words(text)) if term]
+
+
+@lru_cache(maxsize=STEM_CACHE_WORDS)
+def term_hash(term: str) -> int:
+    """A term as the index keeps it: CRC-32 of its UTF-8 bytes, the same in every process and version.
+
+    Among a million different terms about a hundred pairs share a hash: noise far below that of stemming.
+    """
+    return zlib.crc32(term.encode("utf-8", "surrogatepass"))
