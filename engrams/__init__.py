@@ -19,7 +19,21 @@ if TYPE_CHECKING:
     from engrams.aio import AsyncMemory
     from engrams.memory import Memory
     from engrams.recipe import Paper, Recipe
-    from engrams.records import Citation, Context, Deletion, Engram, Event, Hit, Link, Message, Page, Price, Receipt, Revision, Stats
+    from engrams.records import (
+        Citation,
+        Context,
+        Deletion,
+        Engram,
+        Event,
+        Hit,
+        Link,
+        Message,
+        Page,
+        Price,
+        Receipt,
+        Revision,
+        Stats,
+    )
 
 __version__ = "0.1.0"
 
@@ -46,7 +60,12 @@ __all__ = [
     "UsageError",
 ]
 
-_ROOMS = {"AsyncMemory": "engrams.aio", "Memory": "engrams.memory", "Paper": "engrams.recipe", "Recipe": "engrams.recipe"}
+_ROOMS = {
+    "AsyncMemory": "engrams.aio",
+    "Memory": "engrams.memory",
+    "Paper": "engrams.recipe",
+    "Recipe": "engrams.recipe",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -1,29 +1,29 @@
 """Everything that can go wrong, ordered by who can act on it.
 
-    EngramsError
-    ├─ UsageError        fix the call
-    │  ├─ UnknownName      a recipe, step or field that does not exist; names the nearest
-    │  ├─ UnknownFormat    a file whose form nobody here reads
-    │  ├─ BadSetting       key, value found, what would work, where it came from
-    │  ├─ NeedsExtra       an optional part is not installed; carries the exact command
-    │  └─ CannotJoin       steps or recipes that do not fit together
-    ├─ NotFound          no event or engram of that id in this memory
-    ├─ StoreError        the place where memories lie
-    │  ├─ Busy             another process holds the lock: retry
-    │  ├─ NotAMemory       the file is something else
-    │  ├─ Corrupt          the file was a memory and is damaged
-    │  ├─ Full             no room left on the device
-    │  ├─ Unavailable      cannot be opened or reached, or is read-only
-    │  ├─ NewerSchema      written by a later version of engrams
-    │  └─ Mismatch         another embedder or model than the one that filled it
-    ├─ ModelError        the language model or embedder
-    │  ├─ Unreachable
-    │  ├─ RateLimited      says after how many seconds to retry
-    │  ├─ Refused          the provider would not answer
-    │  └─ Unreadable       keeps the raw answer
-    ├─ OverBudget        limit and spent
-    ├─ Denied            the namespace or key lacks the right
-    └─ StepFailed        wraps the cause with recipe, chain, step and record ids
+EngramsError
+├─ UsageError        fix the call
+│  ├─ UnknownName      a recipe, step or field that does not exist; names the nearest
+│  ├─ UnknownFormat    a file whose form nobody here reads
+│  ├─ BadSetting       key, value found, what would work, where it came from
+│  ├─ NeedsExtra       an optional part is not installed; carries the exact command
+│  └─ CannotJoin       steps or recipes that do not fit together
+├─ NotFound          no event or engram of that id in this memory
+├─ StoreError        the place where memories lie
+│  ├─ Busy             another process holds the lock: retry
+│  ├─ NotAMemory       the file is something else
+│  ├─ Corrupt          the file was a memory and is damaged
+│  ├─ Full             no room left on the device
+│  ├─ Unavailable      cannot be opened or reached, or is read-only
+│  ├─ NewerSchema      written by a later version of engrams
+│  └─ Mismatch         another embedder or model than the one that filled it
+├─ ModelError        the language model or embedder
+│  ├─ Unreachable
+│  ├─ RateLimited      says after how many seconds to retry
+│  ├─ Refused          the provider would not answer
+│  └─ Unreadable       keeps the raw answer
+├─ OverBudget        limit and spent
+├─ Denied            the namespace or key lacks the right
+└─ StepFailed        wraps the cause with recipe, chain, step and record ids
 """
 
 from __future__ import annotations
@@ -49,7 +49,11 @@ class UnknownName(UsageError):
         names = sorted(known)
         self.name = name
         self.nearest: tuple[str, ...] = tuple(get_close_matches(name, names, n=3, cutoff=0.5))
-        hint = f"did you mean {' or '.join(map(repr, self.nearest))}?" if self.nearest else f"known: {', '.join(names)}"
+        hint = (
+            f"did you mean {' or '.join(map(repr, self.nearest))}?"
+            if self.nearest
+            else f"known: {', '.join(names)}"
+        )
         super().__init__(f"unknown {what} {name!r}; {hint}")
 
 
@@ -64,7 +68,9 @@ class BadSetting(UsageError):
         self.key, self.value, self.expected, self.origin = key, value, expected, origin
         shown = ascii(value)
         shown = shown if len(shown) <= 80 else shown[:77] + "..."
-        super().__init__(f"{key} ({origin}): found {shown} of type {type(value).__name__}; expected {expected}")
+        super().__init__(
+            f"{key} ({origin}): found {shown} of type {type(value).__name__}; expected {expected}"
+        )
 
 
 class NeedsExtra(UsageError):
@@ -148,7 +154,9 @@ class OverBudget(EngramsError):
 
     def __init__(self, what: str, limit: float, spent: float) -> None:
         self.limit, self.spent = limit, spent
-        super().__init__(f"{what}: the limit is {limit:g}, {spent:g} would be spent; raise the limit or ask for less")
+        super().__init__(
+            f"{what}: the limit is {limit:g}, {spent:g} would be spent; raise the limit or ask for less"
+        )
 
 
 class Denied(EngramsError, PermissionError):

@@ -59,7 +59,10 @@ class Clock(Protocol):
 
 
 class Tokenizer(Protocol):
-    """Counts what a text costs a language model."""
+    """Counts what a text costs a language model. `estimated`: whether the count is not the reader's own."""
+
+    @property
+    def estimated(self) -> bool: ...
 
     def count(self, text: str) -> int:
         """How many tokens the text takes, 0 or more."""
@@ -188,7 +191,7 @@ class EntryRow:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far a store has come: the last row written and the last close or erase. Cheap to read, equal when nothing changed."""
+    """How far a store has come: the last row written, the last close or erase. Equal when nothing changed."""
 
     row: int
     change: int
@@ -208,7 +211,9 @@ class Store(Protocol):
     # --- writing: each call is one transaction
     def commit(self, change: Commit) -> Receipt: ...
 
-    def erase(self, scope: Scope, events: Sequence[EventId], *, actor: str, at: datetime, reason: str) -> Deletion:
+    def erase(
+        self, scope: Scope, events: Sequence[EventId], *, actor: str, at: datetime, reason: str
+    ) -> Deletion:
         """Removes the events inside the scope and every engram, version, entry, link that only they support.
 
         Engrams with other sources lose these sources. A tombstone without content stays. Unknown ids raise `NotFound`
@@ -234,7 +239,13 @@ class Store(Protocol):
         ...
 
     def journal(
-        self, scope: Scope, where: Where, *, kinds: tuple[str, ...] | None = ("message",), after: int = 0, limit: int = 100,
+        self,
+        scope: Scope,
+        where: Where,
+        *,
+        kinds: tuple[str, ...] | None = ("message",),
+        after: int = 0,
+        limit: int = 100,
         newest_first: bool = False,
     ) -> list[tuple[int, Event]]:
         """Events with their journal numbers, in journal order, those after number `after` (before it, newest first)."""
@@ -248,7 +259,9 @@ class Store(Protocol):
         """The engram versions of these rows, in the order asked; rows that are gone are left out."""
         ...
 
-    def list_engrams(self, scope: Scope, where: Where, *, after: int = 0, limit: int = 100) -> list[tuple[Row, Engram]]:
+    def list_engrams(
+        self, scope: Scope, where: Where, *, after: int = 0, limit: int = 100
+    ) -> list[tuple[Row, Engram]]:
         """Engram versions that hold under `where`, by row, those after row `after`."""
         ...
 
@@ -273,6 +286,10 @@ class Store(Protocol):
         ...
 
     def namespaces(self) -> list[str]: ...
+
+    def known_sources(self, namespace: str, sources: Sequence[str]) -> set[str]:
+        """Which of these `Event.source` values are already in the journal of exactly this namespace."""
+        ...
 
     # --- for the index
     def mark(self) -> Mark: ...

@@ -62,7 +62,9 @@ class Recipe:
         chain, _, rest = path.partition(".")
         parts = tuple(rest.split("."))
         if chain not in self.chains() or len(parts) < 2:
-            raise BadSetting("path", path, f"'<chain>.<Step>.<field>' with a chain of {', '.join(self.chains())}", "recipe")
+            raise BadSetting(
+                "path", path, f"'<chain>.<Step>.<field>' with a chain of {', '.join(self.chains())}", "recipe"
+            )
         changed = with_field(self.chains()[chain], parts, value)
         return replace(self, **{chain: changed})  # type: ignore[arg-type]
 
@@ -74,7 +76,10 @@ class Recipe:
         """The recipe on one screen: paper, chains with parameters, needs, departures."""
         lines = [f"{self.name} ({self.fingerprint()})", f"  {self.summary}"] if self.summary else [self.name]
         if self.paper:
-            lines.append(f"  paper: {self.paper.title} ({self.paper.year})" + (f" {self.paper.url}" if self.paper.url else ""))
+            lines.append(
+                f"  paper: {self.paper.title} ({self.paper.year})"
+                + (f" {self.paper.url}" if self.paper.url else "")
+            )
         lines.append(f"  needs: {', '.join(self.needs) or 'nothing'}")
         for name, chain in self.chains().items():
             lines.append(f"  {name}:")

@@ -54,7 +54,11 @@ def new_event_id() -> EventId:
 def derived_id(recipe: str, kind: str, sources: Sequence[str], ordinal: int = 0) -> EngramId:
     """The id of an engram, the same each time it is derived again from the same sources (a UUIDv8 of their digest)."""
     digest = hashlib.sha256("\x1f".join((recipe, kind, str(ordinal), *sources)).encode()).digest()
-    return EngramId(str(UUID(int=int.from_bytes(digest[:16], "big") & ~(0xF << 76) & ~(0x3 << 62) | (8 << 76) | (2 << 62))))
+    return EngramId(
+        str(
+            UUID(int=int.from_bytes(digest[:16], "big") & ~(0xF << 76) & ~(0x3 << 62) | (8 << 76) | (2 << 62))
+        )
+    )
 
 
 def moment(value: datetime | date | str | int | float, key: str, *, end_of_day: bool = False) -> datetime:
@@ -71,10 +75,7 @@ def moment(value: datetime | date | str | int | float, key: str, *, end_of_day: 
     try:
         if isinstance(value, str):
             text = value.strip()
-            if len(text) <= 10:
-                value = date.fromisoformat(text)
-            else:
-                value = datetime.fromisoformat(text)
+            value = date.fromisoformat(text) if len(text) <= 10 else datetime.fromisoformat(text)
         if isinstance(value, int | float):
             return datetime.fromtimestamp(value, UTC)
         if not isinstance(value, datetime):
@@ -162,7 +163,9 @@ class Event:
     attachments: tuple[Attachment, ...] = ()
     source: str | None = None
     target: str | None = None
-    thread: str = ""  # session, or what one add() call brought: the line along which neighbours are neighbours
+    thread: str = (
+        ""  # session, or what one add() call brought: the line along which neighbours are neighbours
+    )
 
     @property
     def text(self) -> str:

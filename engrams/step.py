@@ -96,7 +96,14 @@ class Chain(Step[In, Out]):
                 current = step(current, run)
             except EngramsError:
                 raise
-            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, AssertionError) as cause:
+            except (
+                ArithmeticError,
+                AttributeError,
+                LookupError,
+                TypeError,
+                ValueError,
+                AssertionError,
+            ) as cause:
                 raise StepFailed(run.recipe, run.chain, step.name, _ids(current), cause) from cause
             run.trace.note(step.name, began, before, size_of(current))
         return cast(Out, current)
@@ -114,6 +121,7 @@ class Chain(Step[In, Out]):
 
 
 def steps_of(step: Step[Any, Any]) -> tuple[Step[Any, Any], ...]:
+    """The steps of a chain; a single step is a chain of one."""
     return step.steps if isinstance(step, Chain) else (step,)
 
 

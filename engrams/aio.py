@@ -1,0 +1,488 @@
+"""The front door for asyncio: every call of `Memory`, run in a worker thread; can be awaited and cancelled.
+
+A cancelled call returns at once; a write that had already begun still ends whole or not at all, as always.
+Made from memory.py by scripts/make_async.py; change that, not this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+from engrams.lifecycle.importing import Imported
+from engrams.memory import Memory
+from engrams.ports import Clock, Embedder, Tokenizer
+from engrams.recipe import Recipe
+from engrams.records import (
+    Context,
+    Deletion,
+    Engram,
+    Event,
+    Hit,
+    Json,
+    Page,
+    Problem,
+    Receipt,
+    Revision,
+    Stats,
+)
+
+Moment = datetime | date | str | float
+
+
+class AsyncMemory:
+    """`Memory` for asyncio: the same calls with the same arguments, awaited. Open it with `await AsyncMemory.open(path)`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    @classmethod
+    async def open(
+        cls,
+        path_or_url: str | Path | None = None,
+        recipe: str | Recipe | None = None,
+        *,
+        embedder: Embedder | None = None,
+        tokenizer: Tokenizer | Callable[[str], int] | None = None,
+        clock: Clock | None = None,
+        actor: str = "library",
+        wait: float = 30.0,
+    ) -> AsyncMemory:
+        """Opens a memory, made where it is not there.
+
+        Args:
+            path_or_url: a file; ":memory:" for one that dies with the process; None: what settings say, else
+                `memory.db` in the user's data folder.
+            recipe: the memory system to run, by name or as a value; None: what settings say, else "engrams".
+            embedder: turns texts into vectors; None: none.
+            tokenizer: counts tokens of contexts; None: the shipped word pieces, an estimate.
+            clock: tells the time of recording.
+            actor: who acts, as the audit log shows it.
+            wait: seconds to wait for another process that writes, 0 or more.
+
+        Raises:
+            StoreError: it cannot be opened; says why and what to do.
+            UnknownName: no recipe of that name.
+        """
+        return cls(
+            await asyncio.to_thread(
+                Memory.open,
+                path_or_url,
+                recipe,
+                embedder=embedder,
+                tokenizer=tokenizer,
+                clock=clock,
+                actor=actor,
+                wait=wait,
+            )
+        )
+
+    async def add(
+        self,
+        messages: object,
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        occurred_at: Moment | None = None,
+        metadata: Mapping[str, Json] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Receipt:
+        """Journals what was said and derives from it; on disk when it returns.
+
+        Args:
+            messages: a text, one message, or a list of messages in the OpenAI form (`role`, `content` as text or
+                parts, optional `name`, `timestamp`, `metadata`).
+            occurred_at: when it happened, where a message does not say; None: now.
+            metadata: kept with every message; a message's own keys win.
+            idempotency_key: a repeated call with the same key writes nothing and returns the first receipt.
+
+        Raises:
+            UsageError: something in the arguments; says what and where. Nothing was written.
+            StoreError: it could not be kept. Nothing was written.
+        """
+        return await asyncio.to_thread(
+            self._memory.add,
+            messages,
+            namespace=namespace,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            session=session,
+            occurred_at=occurred_at,
+            metadata=metadata,
+            idempotency_key=idempotency_key,
+        )
+
+    async def add_many(
+        self,
+        messages: Iterable[object],
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> int:
+        """Bulk load of messages in any form `add` takes one by one; a thousand per transaction. Returns how many.
+
+        What was acknowledged through `progress` is on disk, also when a later message is refused.
+        """
+        return await asyncio.to_thread(
+            self._memory.add_many,
+            messages,
+            namespace=namespace,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            session=session,
+            progress=progress,
+        )
+
+    async def import_file(
+        self,
+        path: str | Path,
+        *,
+        format: str | None = None,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Imported:
+        """Imports a file of any known form, told apart by content; what was imported before is left out."""
+        return await asyncio.to_thread(
+            self._memory.import_file,
+            path,
+            format=format,
+            namespace=namespace,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            session=session,
+            progress=progress,
+        )
+
+    async def search(
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        filters: Mapping[str, Json] | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        as_of: Moment | None = None,
+        valid_at: Moment | None = None,
+        asked_at: Moment | None = None,
+        as_of_by: Literal["recorded", "occurred"] = "recorded",
+        explain: bool = False,
+    ) -> list[Hit]:
+        """The `k` best answers (1 to 10,000), best first, one per event.
+
+        Args:
+            filters: `{"field": value}` or `{"field": {"eq|ne|gt|gte|lt|lte|in|contains": …}}`, joined by AND, OR, NOT,
+                over metadata, role, speaker, session, kind and times.
+            asked_at: when the question is asked, for "yesterday" and the like; None: now.
+            as_of_by: whether `as_of` asks when we learnt it or, for replays of imports, when it happened.
+            explain: each hit's `signals` hold every signal's share of its score.
+        """
+        return await asyncio.to_thread(
+            self._memory.search,
+            query,
+            k=k,
+            namespace=namespace,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            session=session,
+            filters=filters,
+            since=since,
+            until=until,
+            as_of=as_of,
+            valid_at=valid_at,
+            asked_at=asked_at,
+            as_of_by=as_of_by,
+            explain=explain,
+        )
+
+    async def context(
+        self,
+        query: str,
+        *,
+        budget: int | None = None,
+        k: int | None = None,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        filters: Mapping[str, Json] | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        as_of: Moment | None = None,
+        valid_at: Moment | None = None,
+        asked_at: Moment | None = None,
+        as_of_by: Literal["recorded", "occurred"] = "recorded",
+        explain: bool = False,
+    ) -> Context:
+        """What an agent should be given for a question: text within `budget` tokens (default 2000), cited and priced.
+
+        `k` bounds how many hits may go in; None: as many as the recipe looks at.
+        """
+        return await asyncio.to_thread(
+            self._memory.context,
+            query,
+            budget=budget,
+            k=k,
+            namespace=namespace,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            session=session,
+            filters=filters,
+            since=since,
+            until=until,
+            as_of=as_of,
+            valid_at=valid_at,
+            asked_at=asked_at,
+            as_of_by=as_of_by,
+            explain=explain,
+        )
+
+    async def explain(self, query: str, *, budget: int | None = None, **scopes_and_times: object) -> Context:
+        """A context whose hits carry every signal's share and whose trace shows each step; takes what `context` takes."""
+        return await asyncio.to_thread(self._memory.explain, query, budget=budget, **scopes_and_times)  # type: ignore[arg-type]
+
+    async def get(self, id: str) -> Event | Engram:
+        """An event (with its corrections applied) or an engram (its current version).
+
+        Raises:
+            NotFound: nothing here has that id.
+        """
+        return await asyncio.to_thread(self._memory.get, id)
+
+    async def get_all(
+        self,
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        filters: Mapping[str, Json] | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        as_of: Moment | None = None,
+        valid_at: Moment | None = None,
+        as_of_by: Literal["recorded", "occurred"] = "recorded",
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Engram]:
+        """One page (1 to 10,000) of what a scope remembers, in the order it was recorded; `page.next` is the next cursor."""
+        return await asyncio.to_thread(
+            self._memory.get_all,
+            namespace=namespace,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            session=session,
+            filters=filters,
+            since=since,
+            until=until,
+            as_of=as_of,
+            valid_at=valid_at,
+            as_of_by=as_of_by,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    async def log(
+        self,
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        filters: Mapping[str, Json] | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        newest_first: bool = False,
+    ) -> Page[Event]:
+        """One page of the journal: everything that was written, corrections and pins included."""
+        return await asyncio.to_thread(
+            self._memory.log,
+            namespace=namespace,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            session=session,
+            filters=filters,
+            since=since,
+            until=until,
+            limit=limit,
+            cursor=cursor,
+            newest_first=newest_first,
+        )
+
+    async def update(
+        self,
+        id: str,
+        content: str | None = None,
+        *,
+        metadata: Mapping[str, Json] | None = None,
+        reason: str = "",
+    ) -> Receipt:
+        """Corrects an event or engram: a new version, the old one in `history`. `metadata`, where given, replaces the old.
+
+        Correcting an event corrects what was derived from it; every rebuild honours it.
+        """
+        return await asyncio.to_thread(self._memory.update, id, content, metadata=metadata, reason=reason)
+
+    async def delete(self, id: str, *, reason: str = "") -> Deletion:
+        """Erases an event with all that only it supports; rejects an engram, which then is never recalled again."""
+        return await asyncio.to_thread(self._memory.delete, id, reason=reason)
+
+    async def delete_all(
+        self,
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        reason: str = "",
+    ) -> Deletion:
+        """Erases every event of a scope and all that only these support."""
+        return await asyncio.to_thread(
+            self._memory.delete_all,
+            namespace=namespace,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            session=session,
+            reason=reason,
+        )
+
+    async def history(self, id: str) -> list[Revision]:
+        """Every version of an engram, or of all engrams of an event: what, who, why, when; oldest first."""
+        return await asyncio.to_thread(self._memory.history, id)
+
+    async def pin(self, id: str) -> Receipt:
+        """Never forget this engram, or what was derived from this event."""
+        return await asyncio.to_thread(self._memory.pin, id)
+
+    async def unpin(self, id: str) -> Receipt:
+        """Takes a pin back."""
+        return await asyncio.to_thread(self._memory.unpin, id)
+
+    async def stats(
+        self,
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+    ) -> Stats:
+        """Counts inside a scope; of the whole store where no scope is given."""
+        return await asyncio.to_thread(
+            self._memory.stats,
+            namespace=namespace,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            session=session,
+        )
+
+    async def namespaces(self) -> list[str]:
+        """The namespaces in which something lies."""
+        return await asyncio.to_thread(self._memory.namespaces)
+
+    async def reset(self) -> None:
+        """Erases everything in the store."""
+        await asyncio.to_thread(self._memory.reset)
+
+    async def check(self) -> list[Problem]:
+        """What is wrong with the store and what mends it; empty when all is well."""
+        return await asyncio.to_thread(self._memory.check)
+
+    async def backup(self, path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> None:
+        """Writes a consistent copy of the store while others read and write."""
+        await asyncio.to_thread(self._memory.backup, path, progress=progress)
+
+    async def vacuum(self) -> None:
+        """Gives room of what was erased back to the file system."""
+        await asyncio.to_thread(self._memory.vacuum)
+
+    async def export(
+        self,
+        path: str | Path,
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> int:
+        """Writes the journal (of a scope, else of the whole store) as versioned JSON lines; returns how many events."""
+        return await asyncio.to_thread(
+            self._memory.export,
+            path,
+            namespace=namespace,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            session=session,
+            progress=progress,
+        )
+
+    async def restore(self, path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> int:
+        """Brings back what `export` wrote; what is here already stays. Returns how many events came back."""
+        return await asyncio.to_thread(self._memory.restore, path, progress=progress)
+
+    async def close(self) -> None:
+        """Lets go of the store. What was acknowledged is on disk already."""
+        await asyncio.to_thread(self._memory.close)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The memory system this memory runs."""
+        return self._memory.recipe
+
+    @property
+    def location(self) -> str:
+        """Where the store lies."""
+        return self._memory.location
+
+    @staticmethod
+    def catalogue() -> Mapping[str, Recipe]:
+        """Every recipe by name."""
+        return Memory.catalogue()
+
+    async def __aenter__(self) -> AsyncMemory:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"Async{self._memory!r}"

@@ -1,0 +1,154 @@
+"""Reading: a question becomes a query, the recipe's read chain ranks and composes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Literal
+
+from engrams.compose.steps import hit
+from engrams.errors import BadSetting
+from engrams.filters import parse
+from engrams.lifecycle.opening import House
+from engrams.ports import Where
+from engrams.records import Context, Engram, Event, Hit, Json, Page, Query, Scope, moment
+
+#: The most hits one search gives; who wants everything pages through `get_all`.
+MOST_HITS = 10_000
+#: The most items on one page of a list.
+MOST_ON_A_PAGE = 10_000
+#: The longest question, in characters: a question, not a document.
+LONGEST_QUESTION = 100_000
+
+Moment = datetime | date | str | float
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The times and filters of a call as the caller gave them."""
+
+    filters: Mapping[str, Json] | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+    as_of: Moment | None = None
+    valid_at: Moment | None = None
+    as_of_by: Literal["recorded", "occurred"] = "recorded"
+
+    def where(self) -> Where:
+        """The same, checked, as the store takes it.
+
+        Raises:
+            UsageError: a time or filter that cannot be read, or `since` after `until`.
+        """
+        if self.filters is not None:
+            parse(self.filters)
+        if self.as_of_by not in ("recorded", "occurred"):
+            raise BadSetting(
+                "as_of_by", self.as_of_by, "'recorded' (when we learnt it) or 'occurred' (when it happened)"
+            )
+        since = None if self.since is None else moment(self.since, "since")
+        until = None if self.until is None else moment(self.until, "until", end_of_day=True)
+        if since is not None and until is not None and since > until:
+            raise BadSetting("since", self.since, f"a time not after until ({until.isoformat()})")
+        return Where(
+            since=since,
+            until=until,
+            as_of=None if self.as_of is None else moment(self.as_of, "as_of", end_of_day=True),
+            as_of_by=self.as_of_by,
+            valid_at=None if self.valid_at is None else moment(self.valid_at, "valid_at"),
+            filters=self.filters,
+        )
+
+
+def query(
+    house: House,
+    text: object,
+    scope: Scope,
+    bounds: Bounds,
+    *,
+    asked_at: Moment | None,
+    k: int | None,
+    budget: int | None,
+    explain: bool,
+) -> Query:
+    """A checked query.
+
+    Raises:
+        BadSetting: an empty or endless question, a `k` or `budget` out of range, a time that is none.
+    """
+    if not isinstance(text, str) or not text.strip() or len(text) > LONGEST_QUESTION:
+        raise BadSetting(
+            "query", text, f"a question: text of 1 to {LONGEST_QUESTION:,} characters that is not blank"
+        )
+    whole_number("k", k, 1, MOST_HITS)
+    whole_number("budget", budget, 1, 10_000_000)
+    where = bounds.where()
+    return Query(
+        text=text,
+        scope=scope,
+        asked_at=None if asked_at is None else moment(asked_at, "asked_at"),
+        since=where.since,
+        until=where.until,
+        as_of=where.as_of,
+        as_of_by=where.as_of_by,
+        valid_at=where.valid_at,
+        filters=where.filters,
+        limit=k,
+        budget=budget,
+        explain=bool(explain),
+    )
+
+
+def search(house: House, asked: Query) -> list[Hit]:
+    """Ranks by the recipe's read chain, without composing."""
+    ranked = house.recipe.ranking()(asked, house.run("read", asked.scope))
+    return [hit(s, explain=asked.explain, confidence=ranked.confidence) for s in ranked.items]
+
+
+def context(house: House, asked: Query) -> Context:
+    """Runs the whole read chain; price and trace are those of this run."""
+    run = house.run("read", asked.scope)
+    began = time.perf_counter()
+    made = house.recipe.read(asked, run)
+    spent = replace(made.price, milliseconds=(time.perf_counter() - began) * 1e3)
+    return replace(made, price=spent, trace=tuple(run.trace.steps))
+
+
+def get_all(house: House, scope: Scope, bounds: Bounds, limit: int, cursor: str | None) -> Page[Engram]:
+    """One page of the engrams that hold, in the order they were recorded."""
+    whole_number("limit", limit, 1, MOST_ON_A_PAGE)
+    found = house.store.list_engrams(scope, bounds.where(), after=_after(cursor), limit=limit + 1)
+    return Page(tuple(e for _, e in found[:limit]), str(found[limit - 1][0]) if len(found) > limit else None)
+
+
+def log(
+    house: House, scope: Scope, bounds: Bounds, limit: int, cursor: str | None, *, newest_first: bool
+) -> Page[Event]:
+    """One page of the journal: everything that was written, corrections and pins included."""
+    whole_number("limit", limit, 1, MOST_ON_A_PAGE)
+    found = house.store.journal(
+        scope, bounds.where(), kinds=None, after=_after(cursor), limit=limit + 1, newest_first=newest_first
+    )
+    return Page(tuple(e for _, e in found[:limit]), str(found[limit - 1][0]) if len(found) > limit else None)
+
+
+def whole_number(key: str, value: object, least: int, most: int) -> None:
+    """Checks a count; None passes.
+
+    Raises:
+        BadSetting: no whole number, or out of range.
+    """
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise BadSetting(key, value, f"a whole number from {least} to {most:,}")
+
+
+def _after(cursor: object) -> int:
+    if cursor is None:
+        return 0
+    if not isinstance(cursor, str) or not cursor.isdigit() or len(cursor) > 18:
+        raise BadSetting("cursor", cursor, "the `next` of the page before")
+    return int(cursor)

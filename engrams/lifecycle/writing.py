@@ -1,0 +1,207 @@
+"""Writing: messages become events, the recipe derives engrams, and one transaction keeps all of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from itertools import islice
+
+from engrams.errors import BadSetting
+from engrams.ingest.messages import normalise
+from engrams.lifecycle.opening import House
+from engrams.ports import Commit
+from engrams.records import Derived, Draft, Engram, Event, Json, Message, Receipt, Scope, moment, new_event_id
+
+#: Messages of a bulk load per transaction: one disk flush each, small enough that others may write in between.
+BATCH = 1000
+#: Longest idempotency key, in characters.
+LONGEST_KEY = 512
+
+
+def events_of(
+    house: House,
+    messages: Sequence[Message],
+    scope: Scope,
+    *,
+    occurred_at: datetime | None,
+    metadata: Mapping[str, Json],
+    sources: Sequence[str | None] = (),
+) -> tuple[Event, ...]:
+    """Journal entries for messages, in their order; a message's own session, time and metadata win over the call's."""
+    now = house.clock.now()
+    ids = [new_event_id() for _ in messages]
+    return tuple(
+        Event(
+            id=ids[i],
+            namespace=scope.namespace,
+            content=m.content,
+            role=m.role,
+            occurred_at=m.occurred_at or occurred_at or now,
+            recorded_at=now,
+            speaker=m.speaker,
+            session=m.session or scope.session,
+            agent_id=scope.agent_id,
+            run_id=scope.run_id,
+            metadata={**metadata, **m.metadata},
+            attachments=m.attachments,
+            source=sources[i] if sources else None,
+            thread=m.session or scope.session or f"~{ids[0]}",
+        )
+        for i, m in enumerate(messages)
+    )
+
+
+def derive(house: House, events: tuple[Event, ...], scope: Scope) -> Draft:
+    """Runs the recipe's write chain over events."""
+    return house.recipe.write(Draft(events), house.run("write", scope))
+
+
+def commit_new(
+    house: House,
+    events: tuple[Event, ...],
+    scope: Scope,
+    *,
+    action: str,
+    idempotency: tuple[str, str] | None = None,
+) -> Receipt:
+    """Derives engrams from new events and keeps everything in one transaction."""
+    draft = derive(house, events, scope)
+    derived = tuple(Derived(e.id, e.kind, "ADD", e.sources) for e in draft.engrams)
+    receipt = Receipt(scope.namespace, tuple(e.id for e in draft.events), derived)
+    return house.store.commit(
+        Commit(
+            receipt=receipt,
+            actor=house.actor,
+            action=action,
+            recorded_at=events[0].recorded_at,
+            events=draft.events,
+            engrams=tuple(zip(draft.engrams, house.index.analyse(draft.engrams), strict=True)),
+            links=draft.links,
+            idempotency=idempotency,
+        )
+    )
+
+
+def add(
+    house: House,
+    messages: object,
+    scope: Scope,
+    *,
+    occurred_at: datetime | date | str | float | None,
+    metadata: Mapping[str, Json] | None,
+    idempotency_key: str | None,
+) -> Receipt:
+    """Journals what was said and derives from it: the work behind `Memory.add`."""
+    said = normalise(messages)
+    when = None if occurred_at is None else moment(occurred_at, "occurred_at")
+    extra = checked_metadata(metadata)
+    idempotency = None
+    if idempotency_key is not None:
+        if not isinstance(idempotency_key, str) or not 0 < len(idempotency_key) <= LONGEST_KEY:
+            raise BadSetting("idempotency_key", idempotency_key, f"text of 1 to {LONGEST_KEY} characters")
+        idempotency = (idempotency_key, _digest(said, scope, when, extra))
+    events = events_of(house, said, scope, occurred_at=when, metadata=extra)
+    return commit_new(house, events, scope, action="add", idempotency=idempotency)
+
+
+def add_many(
+    house: House,
+    messages: Iterable[Message],
+    scope: Scope,
+    *,
+    progress: Callable[[int], None] | None = None,
+    fingerprints: bool = False,
+) -> tuple[int, int]:
+    """Bulk load: `BATCH` messages a transaction. Returns (messages written, messages left out as known before).
+
+    With `fingerprints`, a message already in this namespace (same session, time, speaker and text, counted as often
+    as it occurs in the source) is left out, so that loading the same or a grown export again adds only what is new.
+    """
+    seen: dict[str, int] = {}
+    written = repeated = 0
+    for batch in _batches(iter(messages), BATCH):
+        sources: list[str | None] = [None] * len(batch)
+        if fingerprints:
+            marks = [_fingerprint(m, scope, seen) for m in batch]
+            known = house.store.known_sources(scope.namespace, marks)
+            fresh = [i for i, mark in enumerate(marks) if mark not in known]
+            repeated += len(batch) - len(fresh)
+            batch, sources = [batch[i] for i in fresh], [marks[i] for i in fresh]
+        if batch:
+            events = events_of(house, batch, scope, occurred_at=None, metadata={}, sources=sources)
+            commit_new(house, events, scope, action="import" if fingerprints else "add")
+            written += len(batch)
+        if progress is not None:
+            progress(written + repeated)
+    return written, repeated
+
+
+def checked_metadata(metadata: object) -> Mapping[str, Json]:
+    """Metadata as a mapping with text keys that JSON can hold.
+
+    Raises:
+        BadSetting: it is none, or holds what JSON cannot (NaN, dates, objects).
+    """
+    if metadata is None:
+        return {}
+    expected = (
+        "a mapping with text keys that JSON can hold (text, numbers, true, false, null, lists, mappings)"
+    )
+    if not isinstance(metadata, Mapping) or not all(isinstance(k, str) for k in metadata):
+        raise BadSetting("metadata", metadata, expected)
+    try:
+        copy: dict[str, Json] = json.loads(json.dumps(dict(metadata), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as cause:
+        raise BadSetting("metadata", metadata, f"{expected}; {cause}") from cause
+    if copy != dict(metadata):
+        raise BadSetting(
+            "metadata", metadata, f"{expected}; keys inside must be text, sequences must be lists"
+        )
+    return copy
+
+
+def without_index_only(engram: Engram) -> tuple[object, ...]:
+    """What makes two versions of an engram differ for a reader; counters and times of recording do not."""
+    return (
+        engram.content,
+        engram.metadata,
+        engram.state,
+        engram.pinned,
+        engram.keys,
+        engram.valid_from,
+        engram.valid_to,
+    )
+
+
+def revised(current: Engram, new: Engram, at: datetime) -> Engram:
+    """The next version of `current` with what `new` says; use, strength and pin stay."""
+    return replace(
+        new,
+        version=current.version + 1,
+        recorded_at=at,
+        pinned=current.pinned,
+        strength=current.strength,
+        recall_count=current.recall_count,
+        last_recalled_at=current.last_recalled_at,
+    )
+
+
+def _batches(items: Iterator[Message], size: int) -> Iterator[list[Message]]:
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def _digest(said: Sequence[Message], scope: Scope, when: datetime | None, extra: Mapping[str, Json]) -> str:
+    asked = [[m.role, m.content, m.speaker, str(m.occurred_at), m.session, m.metadata] for m in said]
+    whole = [asked, scope.agent_id, scope.run_id, scope.session, str(when), extra]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True, default=dict).encode()).hexdigest()
+
+
+def _fingerprint(message: Message, scope: Scope, seen: dict[str, int]) -> str:
+    parts = [message.session, message.role, message.speaker, str(message.occurred_at), message.content]
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    seen[digest] = seen.get(digest, 0) + 1
+    return f"import:{digest}:{seen[digest]}"

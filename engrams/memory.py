@@ -1,0 +1,439 @@
+"""The front door: a memory is opened, told things and asked questions. Short, since `lifecycle` does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+from engrams.errors import BadSetting, UsageError
+from engrams.ingest.messages import normalise
+from engrams.lifecycle import archive, correcting, reading, writing
+from engrams.lifecycle.importing import Imported, import_file
+from engrams.lifecycle.opening import open_house
+from engrams.lifecycle.scopes import Scopes, resolve
+from engrams.ports import Clock, Embedder, Tokenizer
+from engrams.recipe import Recipe
+from engrams.recipes.catalogue import CATALOGUE
+from engrams.records import (
+    Context,
+    Deletion,
+    Engram,
+    Event,
+    Hit,
+    Json,
+    Message,
+    Page,
+    Problem,
+    Query,
+    Receipt,
+    Revision,
+    Scope,
+    Stats,
+)
+from engrams.settings import Settings
+
+Moment = datetime | date | str | float
+
+
+class Memory:
+    """Long-term memory over one store. Open it with `Memory.open`; safe from several threads and processes.
+
+    Scope arguments mean the same everywhere: `namespace` is a path such as `acme/alice`; without it `user_id` is the
+    path, with it its last segment; `agent_id`, `run_id` and `session` are kept on writing and filter on reading. With
+    no path at all it is `default`. Reading `acme/*` reads below `acme`. Nothing outside the named path is touched.
+
+    Times are datetimes, dates, ISO 8601 text or seconds since 1970; naive ones are UTC. `since` and `until` (both
+    inclusive) ask when it happened, `as_of` what was known then, `valid_at` what was true then.
+    """
+
+    def __init__(self, house: object) -> None:
+        from engrams.lifecycle.opening import House
+
+        if not isinstance(house, House):
+            raise UsageError("open a memory with Memory.open(path)")
+        self._house = house
+
+    @classmethod
+    def open(
+        cls,
+        path_or_url: str | Path | None = None,
+        recipe: str | Recipe | None = None,
+        *,
+        embedder: Embedder | None = None,
+        tokenizer: Tokenizer | Callable[[str], int] | None = None,
+        clock: Clock | None = None,
+        actor: str = "library",
+        wait: float = 30.0,
+    ) -> Memory:
+        """Opens a memory, made where it is not there.
+
+        Args:
+            path_or_url: a file; ":memory:" for one that dies with the process; None: what settings say, else
+                `memory.db` in the user's data folder.
+            recipe: the memory system to run, by name or as a value; None: what settings say, else "engrams".
+            embedder: turns texts into vectors; None: none.
+            tokenizer: counts tokens of contexts; None: the shipped word pieces, an estimate.
+            clock: tells the time of recording.
+            actor: who acts, as the audit log shows it.
+            wait: seconds to wait for another process that writes, 0 or more.
+
+        Raises:
+            StoreError: it cannot be opened; says why and what to do.
+            UnknownName: no recipe of that name.
+        """
+        if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait <= 86_400:
+            raise BadSetting("wait", wait, "seconds from 0 to 86,400")
+        settings = Settings.load()
+        house = open_house(
+            settings.db if path_or_url is None else path_or_url,
+            settings.recipe if recipe is None else recipe,
+            tokenizer=tokenizer,
+            clock=clock,
+            actor=actor,
+            wait=float(wait),
+            namespace=settings.namespace,
+            budget=settings.budget,
+            embedder=embedder,
+        )
+        return cls(house)
+
+    # --- telling
+
+    def add(
+        self,
+        messages: object,
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        occurred_at: Moment | None = None,
+        metadata: Mapping[str, Json] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Receipt:
+        """Journals what was said and derives from it; on disk when it returns.
+
+        Args:
+            messages: a text, one message, or a list of messages in the OpenAI form (`role`, `content` as text or
+                parts, optional `name`, `timestamp`, `metadata`).
+            occurred_at: when it happened, where a message does not say; None: now.
+            metadata: kept with every message; a message's own keys win.
+            idempotency_key: a repeated call with the same key writes nothing and returns the first receipt.
+
+        Raises:
+            UsageError: something in the arguments; says what and where. Nothing was written.
+            StoreError: it could not be kept. Nothing was written.
+        """
+        scope = self._scope(Scopes(namespace, user_id, agent_id, run_id, session), writing=True)
+        return writing.add(
+            self._house,
+            messages,
+            scope,
+            occurred_at=occurred_at,
+            metadata=metadata,
+            idempotency_key=idempotency_key,
+        )
+
+    def add_many(
+        self,
+        messages: Iterable[object],
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> int:
+        """Bulk load of messages in any form `add` takes one by one; a thousand per transaction. Returns how many.
+
+        What was acknowledged through `progress` is on disk, also when a later message is refused.
+        """
+        scope = self._scope(Scopes(namespace, user_id, agent_id, run_id, session), writing=True)
+        said = (
+            m for given in messages for m in ([given] if isinstance(given, Message) else normalise(given))
+        )
+        return writing.add_many(self._house, said, scope, progress=progress)[0]
+
+    def import_file(
+        self,
+        path: str | Path,
+        *,
+        format: str | None = None,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Imported:
+        """Imports a file of any known form, told apart by content; what was imported before is left out."""
+        scope = self._scope(Scopes(namespace, user_id, agent_id, run_id, session), writing=True)
+        return import_file(self._house, Path(path), scope, format=format, progress=progress)
+
+    # --- asking
+
+    def search(
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        filters: Mapping[str, Json] | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        as_of: Moment | None = None,
+        valid_at: Moment | None = None,
+        asked_at: Moment | None = None,
+        as_of_by: Literal["recorded", "occurred"] = "recorded",
+        explain: bool = False,
+    ) -> list[Hit]:
+        """The `k` best answers (1 to 10,000), best first, one per event.
+
+        Args:
+            filters: `{"field": value}` or `{"field": {"eq|ne|gt|gte|lt|lte|in|contains": …}}`, joined by AND, OR, NOT,
+                over metadata, role, speaker, session, kind and times.
+            asked_at: when the question is asked, for "yesterday" and the like; None: now.
+            as_of_by: whether `as_of` asks when we learnt it or, for replays of imports, when it happened.
+            explain: each hit's `signals` hold every signal's share of its score.
+        """
+        scope = self._scope(Scopes(namespace, user_id, agent_id, run_id, session), writing=False)
+        bounds = reading.Bounds(filters, since, until, as_of, valid_at, as_of_by)
+        if k is None:
+            raise BadSetting("k", k, f"a whole number from 1 to {reading.MOST_HITS:,}")
+        asked = reading.query(
+            self._house, query, scope, bounds, asked_at=asked_at, k=k, budget=None, explain=explain
+        )
+        return reading.search(self._house, asked)
+
+    def context(
+        self,
+        query: str,
+        *,
+        budget: int | None = None,
+        k: int | None = None,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        filters: Mapping[str, Json] | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        as_of: Moment | None = None,
+        valid_at: Moment | None = None,
+        asked_at: Moment | None = None,
+        as_of_by: Literal["recorded", "occurred"] = "recorded",
+        explain: bool = False,
+    ) -> Context:
+        """What an agent should be given for a question: text within `budget` tokens (default 2000), cited and priced.
+
+        `k` bounds how many hits may go in; None: as many as the recipe looks at.
+        """
+        scope = self._scope(Scopes(namespace, user_id, agent_id, run_id, session), writing=False)
+        bounds = reading.Bounds(filters, since, until, as_of, valid_at, as_of_by)
+        budget = self._house.budget if budget is None else budget
+        asked = reading.query(
+            self._house, query, scope, bounds, asked_at=asked_at, k=k, budget=budget, explain=explain
+        )
+        return reading.context(self._house, asked)
+
+    def explain(self, query: str, *, budget: int | None = None, **scopes_and_times: object) -> Context:
+        """A context whose hits carry every signal's share and whose trace shows each step; takes what `context` takes."""
+        return self.context(query, budget=budget, **{**scopes_and_times, "explain": True})  # type: ignore[arg-type]
+
+    # --- single memories
+
+    def get(self, id: str) -> Event | Engram:
+        """An event (with its corrections applied) or an engram (its current version).
+
+        Raises:
+            NotFound: nothing here has that id.
+        """
+        return correcting.find(self._house, id)
+
+    def get_all(
+        self,
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        filters: Mapping[str, Json] | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        as_of: Moment | None = None,
+        valid_at: Moment | None = None,
+        as_of_by: Literal["recorded", "occurred"] = "recorded",
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Engram]:
+        """One page (1 to 10,000) of what a scope remembers, in the order it was recorded; `page.next` is the next cursor."""
+        scope = self._scope(Scopes(namespace, user_id, agent_id, run_id, session), writing=False)
+        bounds = reading.Bounds(filters, since, until, as_of, valid_at, as_of_by)
+        return reading.get_all(self._house, scope, bounds, limit, cursor)
+
+    def log(
+        self,
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        filters: Mapping[str, Json] | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+        newest_first: bool = False,
+    ) -> Page[Event]:
+        """One page of the journal: everything that was written, corrections and pins included."""
+        scope = self._scope(Scopes(namespace, user_id, agent_id, run_id, session), writing=False)
+        bounds = reading.Bounds(filters, since, until)
+        return reading.log(self._house, scope, bounds, limit, cursor, newest_first=newest_first)
+
+    def update(
+        self,
+        id: str,
+        content: str | None = None,
+        *,
+        metadata: Mapping[str, Json] | None = None,
+        reason: str = "",
+    ) -> Receipt:
+        """Corrects an event or engram: a new version, the old one in `history`. `metadata`, where given, replaces the old.
+
+        Correcting an event corrects what was derived from it; every rebuild honours it.
+        """
+        return correcting.update(self._house, id, content, metadata, reason)
+
+    def delete(self, id: str, *, reason: str = "") -> Deletion:
+        """Erases an event with all that only it supports; rejects an engram, which then is never recalled again."""
+        return correcting.delete(self._house, id, reason)
+
+    def delete_all(
+        self,
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        reason: str = "",
+    ) -> Deletion:
+        """Erases every event of a scope and all that only these support."""
+        scope = self._scope(Scopes(namespace, user_id, agent_id, run_id, session), writing=False)
+        return correcting.delete_all(self._house, scope, reason)
+
+    def history(self, id: str) -> list[Revision]:
+        """Every version of an engram, or of all engrams of an event: what, who, why, when; oldest first."""
+        return correcting.history(self._house, id)
+
+    def pin(self, id: str) -> Receipt:
+        """Never forget this engram, or what was derived from this event."""
+        return correcting.pin(self._house, id, pinned=True)
+
+    def unpin(self, id: str) -> Receipt:
+        """Takes a pin back."""
+        return correcting.pin(self._house, id, pinned=False)
+
+    # --- the whole
+
+    def stats(
+        self,
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+    ) -> Stats:
+        """Counts inside a scope; of the whole store where no scope is given."""
+        given = Scopes(namespace, user_id, agent_id, run_id, session)
+        return self._house.store.stats(None if given == Scopes() else self._scope(given, writing=False))
+
+    def namespaces(self) -> list[str]:
+        """The namespaces in which something lies."""
+        return self._house.store.namespaces()
+
+    def reset(self) -> None:
+        """Erases everything in the store."""
+        self._house.store.reset()
+        self._house.index.forget()
+
+    def check(self) -> list[Problem]:
+        """What is wrong with the store and what mends it; empty when all is well."""
+        return self._house.store.check()
+
+    def backup(self, path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> None:
+        """Writes a consistent copy of the store while others read and write."""
+        self._house.store.backup(Path(path), progress=progress)
+
+    def vacuum(self) -> None:
+        """Gives room of what was erased back to the file system."""
+        self._house.store.vacuum()
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> int:
+        """Writes the journal (of a scope, else of the whole store) as versioned JSON lines; returns how many events."""
+        given = Scopes(namespace, user_id, agent_id, run_id, session)
+        scope = None if given == Scopes() else self._scope(given, writing=False)
+        return archive.export_to(self._house, Path(path), scope, progress)
+
+    def restore(self, path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> int:
+        """Brings back what `export` wrote; what is here already stays. Returns how many events came back."""
+        return archive.restore(self._house, Path(path), progress)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The memory system this memory runs."""
+        return self._house.recipe
+
+    @property
+    def location(self) -> str:
+        """Where the store lies."""
+        return self._house.store.location
+
+    @staticmethod
+    def catalogue() -> Mapping[str, Recipe]:
+        """Every recipe by name."""
+        return CATALOGUE
+
+    def close(self) -> None:
+        """Lets go of the store. What was acknowledged is on disk already."""
+        self._house.store.close()
+
+    def __enter__(self) -> Memory:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Memory({self.location!r}, recipe={self.recipe.name!r})"
+
+    def _scope(self, given: Scopes, *, writing: bool) -> Scope:
+        return resolve(given, writing=writing, default=self._house.namespace)
+
+
+__all__ = ["Imported", "Memory", "Query"]

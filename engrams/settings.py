@@ -1,0 +1,87 @@
+"""Settings, read once, at the edge: packaged defaults, then `engrams.toml`, then the environment, then arguments.
+
+`engrams.toml` is looked for in the working folder, then in the user's configuration folder. The environment
+variables are `ENGRAMS_DB`, `ENGRAMS_RECIPE`, `ENGRAMS_NAMESPACE`, `ENGRAMS_EMBEDDER`, `ENGRAMS_BUDGET`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import platformdirs
+
+from engrams.errors import BadSetting, UnknownName
+
+FILE = "engrams.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a person can set. `origins` says for each name where its value came from.
+
+    `db`: path or URL of the store; None: `memory.db` in the user's data folder. `recipe`: name of the recipe.
+    `namespace`: path used where a call names none. `embedder`: "auto" (one that is installed, else none), "none",
+    or a name the embedders know. `budget`: tokens of a context, 1 to 1,000,000.
+    """
+
+    db: str | None = None
+    recipe: str = "engrams"
+    namespace: str = "default"
+    embedder: str = "auto"
+    budget: int = 2000
+    origins: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
+        """Reads file and environment.
+
+        Raises:
+            BadSetting: a value of the wrong type or out of range, with the file or variable it came from.
+            UnknownName: a key that is no setting.
+        """
+        environ = os.environ if environ is None else environ
+        found = cls()
+        for file in (Path(platformdirs.user_config_dir("engrams")) / FILE, (folder or Path()) / FILE):
+            if file.is_file():
+                try:
+                    values = tomllib.loads(file.read_text("utf-8"))
+                except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
+                    raise BadSetting(
+                        FILE, str(cause), 'a file in TOML, such as: db = "memory.db"', str(file)
+                    ) from cause
+                for key, value in values.items():
+                    found = found._with(key, value, str(file))
+        for key in _names():
+            variable = f"ENGRAMS_{key.upper()}"
+            if environ.get(variable):
+                found = found._with(key, environ[variable], variable)
+        return found
+
+    def _with(self, key: str, value: object, origin: str) -> Settings:
+        if key not in _names():
+            raise UnknownName(f"setting in {origin}", key, _names())
+        if key == "budget":
+            try:
+                value = int(str(value))
+            except ValueError as cause:
+                raise BadSetting(
+                    key, value, "a whole number of tokens from 1 to 1,000,000", origin
+                ) from cause
+            if not 1 <= value <= 1_000_000:
+                raise BadSetting(key, value, "a whole number of tokens from 1 to 1,000,000", origin)
+        elif not isinstance(value, str) or not value.strip():
+            raise BadSetting(key, value, "text that is not empty", origin)
+        return replace(self, **{key: value}, origins=(*self.origins, (key, origin)))  # type: ignore[arg-type]
+
+
+def _names() -> list[str]:
+    return [f.name for f in fields(Settings) if f.name != "origins"]
+
+
+def default_path() -> Path:
+    """Where the memory lies when nobody says otherwise: `memory.db` in the user's data folder."""
+    return Path(platformdirs.user_data_dir("engrams", appauthor=False)) / "memory.db"
