@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,9 @@ Bool: TypeAlias = npt.NDArray[np.bool_]
 
 #: `closed_at` of a version that is still the current one, in microseconds since 1970.
 OPEN_END = np.iinfo(np.int64).max
+
+#: `valid_from` of an engram that has always held, as the arrays hold it (`valid_to`: `OPEN_END`).
+OPEN_START = np.iinfo(np.int64).min
 
 #: Bits of `Entry.flags`.
 IS_QUESTION = 1
@@ -190,6 +193,76 @@ class EntryRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EntryColumns:
+    """Many `EntryRow`s, column by column: element i of every column speaks of the i-th row, rows ascending.
+
+    Times as in `EntryRow`, with `OPEN_START` and `OPEN_END` for a validity without bound. `terms`, `counts` and
+    `pieces` hold those of all rows one after the other; row i has `term_counts[i]` terms and `piece_counts[i]`
+    pieces. `EntryColumns.of` makes them from rows, for a store with no faster way.
+    """
+
+    rows: Int64
+    namespaces: Sequence[str]
+    sources: Sequence[str]
+    threads: Sequence[str]
+    sessions: Sequence[str | None]
+    agent_ids: Sequence[str | None]
+    run_ids: Sequence[str | None]
+    speakers: Sequence[str | None]
+    roles: Sequence[str]
+    kinds: Sequence[str]
+    states: Sequence[str]
+    occurred_at: Int64
+    recorded_at: Int64
+    closed_at: Int64
+    valid_from: Int64
+    valid_to: Int64
+    lengths: Int32
+    flags: npt.NDArray[np.uint8]
+    terms: UInt32
+    counts: npt.NDArray[np.uint8]
+    term_counts: Int32
+    pieces: UInt16
+    piece_counts: Int32
+
+    @classmethod
+    def of(cls, rows: Sequence[EntryRow]) -> EntryColumns:
+        """The columns of rows; 0 rows give empty columns."""
+
+        def whole(values: Sequence[int], kind: type[np.generic]) -> npt.NDArray[Any]:
+            return np.array(values, dtype=kind)
+
+        def joined(parts: Sequence[npt.NDArray[Any]], kind: type[np.generic]) -> npt.NDArray[Any]:
+            return np.concatenate([np.empty(0, kind), *parts]).astype(kind, copy=False)
+
+        return cls(
+            rows=whole([r.row for r in rows], np.int64),
+            namespaces=[r.namespace for r in rows],
+            sources=[r.source for r in rows],
+            threads=[r.thread for r in rows],
+            sessions=[r.session for r in rows],
+            agent_ids=[r.agent_id for r in rows],
+            run_ids=[r.run_id for r in rows],
+            speakers=[r.speaker for r in rows],
+            roles=[r.role for r in rows],
+            kinds=[r.kind for r in rows],
+            states=[r.state for r in rows],
+            occurred_at=whole([r.occurred_at for r in rows], np.int64),
+            recorded_at=whole([r.recorded_at for r in rows], np.int64),
+            closed_at=whole([r.closed_at for r in rows], np.int64),
+            valid_from=whole([OPEN_START if r.valid_from is None else r.valid_from for r in rows], np.int64),
+            valid_to=whole([OPEN_END if r.valid_to is None else r.valid_to for r in rows], np.int64),
+            lengths=whole([r.entry.length for r in rows], np.int32),
+            flags=whole([r.entry.flags for r in rows], np.uint8),
+            terms=joined([r.entry.terms for r in rows], np.uint32),
+            counts=joined([r.entry.counts for r in rows], np.uint8),
+            term_counts=whole([len(r.entry.terms) for r in rows], np.int32),
+            pieces=joined([r.entry.pieces for r in rows], np.uint16),
+            piece_counts=whole([len(r.entry.pieces) for r in rows], np.int32),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """How far a store has come: the last row written, the last close or erase. Equal when nothing changed."""
 
@@ -296,6 +369,16 @@ class Store(Protocol):
 
     def entries(self, scope: Scope, *, after: int = 0, limit: int = 100_000) -> Iterator[EntryRow]:
         """Entries of every engram version under the scope's path (its other fields do not count), by row."""
+        ...
+
+    def entry_columns(
+        self, scope: Scope, *, after: int = 0, batch: int = 65_536
+    ) -> Iterator[EntryColumns]:
+        """What `entries` gives, all of it, as columns of at most `batch` rows each: the way of bulk loading."""
+        ...
+
+    def entry_vectors(self, scope: Scope, fingerprint: str, *, after: int = 0) -> tuple[Int64, Float32]:
+        """(rows ascending, float32[n, d]) of the versions under the scope's path with a vector of this embedder."""
         ...
 
     def closings(self, scope: Scope, *, after: int) -> list[tuple[int, Row, int | None]]:
