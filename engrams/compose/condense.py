@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from engrams.words import content_terms
+from engrams.words import terms
 
 #: Sentence ends of Latin, CJK, Devanagari and Arabic writing, and line breaks.
 _SENTENCE = re.compile(r"[^.!?\n。！？।؟]*(?:[.!?。！？।؟]+[\"'”’)\]]*|\n|$)\s*")
@@ -26,9 +26,9 @@ def condense(text: str, question: str, budget: int, count: Callable[[str], int])
     """
     if count(text) <= budget:
         return text
-    wanted = set(content_terms(question))
+    wanted = set(terms(question))
     pieces = sentences(text)
-    shared = [len(wanted & set(content_terms(p))) for p in pieces]
+    shared = [len(wanted & set(terms(p))) for p in pieces]
     kept: set[int] = set()
     spent = 0
     for i in sorted(range(len(pieces)), key=lambda i: (-shared[i], i)):
