@@ -1,0 +1,122 @@
+"""Commands about the program itself: recipes, completion, version."""
+
+from __future__ import annotations
+
+import platform
+
+import click
+
+from engrams.errors import UnknownName
+from engrams.recipe import Recipe
+from engrams.serve.cli.call import Call, command, current
+from engrams.serve.cli.commands import Group
+
+SHELLS = ("bash", "zsh", "fish")
+#: Where each shell looks for completions, or what makes it load one.
+LOADS = {
+    "bash": 'eval "$(engrams completion bash)"   # in ~/.bashrc',
+    "zsh": 'eval "$(engrams completion zsh)"   # in ~/.zshrc, after compinit',
+    "fish": "engrams completion fish > ~/.config/fish/completions/engrams.fish",
+}
+
+
+@click.group(name="recipes", cls=Group, invoke_without_command=True, subcommand_metavar="[show NAME]")
+@click.pass_context
+def recipes(context: click.Context) -> None:
+    """The memory systems that can be run here; recipes show NAME prints one.
+
+    In a pipe, one recipe a line: name, what it needs, summary. With --json, the names.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    out, known = current().out, _catalogue()
+    if out.as_json:
+        out.json(list(known))
+        return
+    rows = [(r.name, ", ".join(r.needs) or "nothing", _source(r), r.summary) for r in known.values()]
+    if out.pretty:
+        out.table(("recipe", "needs", "paper", "summary"), rows)
+    else:
+        for name, needs, _, summary in rows:
+            out.columns(name, needs, summary)
+    out.note("Read one with: engrams recipes show NAME")
+
+
+@command
+@click.argument("name")
+def show(call: Call, /, name: str) -> None:
+    """The card of a recipe.
+
+    Paper, steps with their parameters, and how it differs from the paper.
+    """
+    known = _catalogue()
+    if name not in known:
+        raise UnknownName("recipe", name, known)
+    recipe = known[name]
+    if call.out.as_json:
+        call.out.json(
+            {
+                "name": recipe.name,
+                "fingerprint": recipe.fingerprint(),
+                "summary": recipe.summary,
+                "paper": recipe.paper,
+                "needs": recipe.needs,
+                "differs": recipe.differs,
+                "chains": {name: repr(chain) for name, chain in recipe.chains().items()},
+                "card": recipe.card(),
+            }
+        )
+    elif call.out.pretty:
+        from engrams.serve.cli.drawing import card_lines
+
+        call.out.show(card_lines(recipe.card()))
+    else:
+        call.out.line(recipe.card())
+
+
+recipes.add_command(show)
+
+
+def _catalogue() -> dict[str, Recipe]:
+    from engrams.memory import Memory
+
+    return dict(Memory.catalogue())
+
+
+def _source(recipe: Recipe) -> str:
+    return f"{recipe.paper.title} ({recipe.paper.year})" if recipe.paper else "of the house"
+
+
+@command
+@click.argument("shell", metavar="bash|zsh|fish")
+def completion(call: Call, /, shell: str) -> None:
+    """Print the completion script of a shell: bash, zsh or fish."""
+    from click.shell_completion import ShellComplete, get_completion_class
+
+    from engrams.serve.cli.commands import root
+    from engrams.serve.cli.door import COMPLETE, PROGRAM
+
+    made = get_completion_class(shell) if shell in SHELLS else None
+    if made is None:
+        raise UnknownName("shell", shell, SHELLS)
+    # The class of bash would first run bash to look at its version: whoever asks for the script knows.
+    script = ShellComplete.source(made(root, {}, PROGRAM, COMPLETE))
+    if call.out.as_json:
+        call.out.json({"shell": shell, "script": script})
+        return
+    call.out.line(script)
+    if call.out.pretty:
+        call.out.note(f"To use it: {LOADS[shell]}")
+
+
+@command
+def version(call: Call, /) -> None:
+    """The version of engrams."""
+    from engrams import __version__
+
+    if call.out.as_json:
+        call.out.json(
+            {"engrams": __version__, "python": platform.python_version(), "platform": platform.platform()}
+        )
+        return
+    call.out.line(f"engrams {__version__}")

@@ -1,0 +1,120 @@
+"""Commands that change what is remembered: update, delete, delete-all, pin, unpin."""
+
+from __future__ import annotations
+
+import click
+
+from engrams.errors import UsageError
+from engrams.records import Deletion, Receipt
+from engrams.serve.cli.call import Call, command, one_text
+from engrams.serve.cli.filters import metadata_of
+from engrams.serve.cli.output import counted
+
+KEPT = 1  # the exit code where the person said no: nothing was done
+
+
+@command
+@click.argument("id")
+@click.argument("text", nargs=-1, metavar="TEXT…")
+@click.option(
+    "--meta", multiple=True, metavar="K=V|JSON", help="New metadata, in place of the old. Repeat for more."
+)
+@click.option("--reason", default="", metavar="TEXT", help="Why, as the history will show it.")
+def update(call: Call, /, id: str, text: tuple[str, ...], meta: tuple[str, ...], reason: str) -> None:
+    """Correct an event or engram: a new version, the old one in its history. - alone reads standard input."""
+    if not text and not meta:
+        raise UsageError(f'give the new text, as in: engrams update {id} "Anna moved to Lisbon."')
+    content = one_text(text, "TEXT", f'engrams update {id} "Anna moved to Lisbon."') if text else None
+    with call.memory() as memory:
+        receipt = memory.update(id, content, metadata=metadata_of(meta), reason=reason)
+    _receipt(call, receipt, f"Corrected; see: engrams history {id}")
+
+
+@command
+@click.argument("ids", nargs=-1, required=True, metavar="ID…")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--reason", default="", metavar="TEXT", help="Why, as the audit will show it.")
+def delete(call: Call, /, ids: tuple[str, ...], yes: bool, reason: str) -> None:
+    """Erase events with all that only they support; reject engrams, which are then never recalled again."""
+    with call.memory() as memory:
+        for id in ids:
+            memory.get(id)  # all ids are known before anything is erased
+        if not yes and not _agreed(call, f"Delete {counted(len(ids), 'memory', 'memories')} for good?"):
+            raise click.exceptions.Exit(KEPT)
+        done: list[Deletion] = []
+        for id in dict.fromkeys(ids):
+            if not any(id in d.events or id in d.engrams for d in done):  # an engram may go with its event
+                done.append(memory.delete(id, reason=reason))
+    _deleted(call, done)
+
+
+@command
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--reason", default="", metavar="TEXT", help="Why, as the audit will show it.")
+def delete_all(call: Call, /, yes: bool, reason: str) -> None:
+    """Erase everything of the namespace, user, agent, run or session that is named."""
+    scopes = call.scopes()
+    if not any(scopes.values()):
+        raise UsageError(
+            "say what to erase: --namespace PATH, --user ID, or with them --agent, --run, --session; "
+            "what was written without any of these lies in --namespace default"
+        )
+    with call.memory() as memory:
+        found = memory.stats(**scopes)
+        if not yes and not _agreed(
+            call, f"Erase {counted(found.events, 'event')} and all that rests on them?"
+        ):
+            raise click.exceptions.Exit(KEPT)
+        done = memory.delete_all(**scopes, reason=reason)
+    _deleted(call, [done])
+
+
+@command
+@click.argument("id")
+def pin(call: Call, /, id: str) -> None:
+    """Never forget this engram, or what was derived from this event."""
+    with call.memory() as memory:
+        receipt = memory.pin(id)
+    _receipt(call, receipt, "Pinned.")
+
+
+@command
+@click.argument("id")
+def unpin(call: Call, /, id: str) -> None:
+    """Take a pin back."""
+    with call.memory() as memory:
+        receipt = memory.unpin(id)
+    _receipt(call, receipt, "No longer pinned.")
+
+
+def _agreed(call: Call, question: str) -> bool:
+    answer = call.out.confirm(question)
+    if answer is None:
+        raise UsageError("nobody can be asked here; add --yes to delete without asking")
+    if not answer:
+        call.out.note("Nothing was deleted.")
+    return answer
+
+
+def _deleted(call: Call, done: list[Deletion]) -> None:
+    events = [id for d in done for id in d.events]
+    engrams = [id for d in done for id in d.engrams]
+    links = sum(d.links for d in done)
+    if call.out.as_json:
+        call.out.json({"events": events, "engrams": engrams, "links": links, "receipts": done})
+        return
+    for kind, ids in (("event", events), ("engram", engrams)):
+        for id in ids:
+            call.out.columns(kind, id)
+    call.out.note(
+        f"Deleted {counted(len(events), 'event')}, {counted(len(engrams), 'engram')}, {counted(links, 'link')}."
+    )
+
+
+def _receipt(call: Call, receipt: Receipt, message: str) -> None:
+    if call.out.as_json:
+        call.out.json(receipt)
+        return
+    for id in receipt.event_ids:
+        call.out.line(id)
+    call.out.note(message)
