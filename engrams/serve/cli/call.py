@@ -189,21 +189,32 @@ def bounds(function: Decorated) -> Decorated:
     """The options that bound what is read: times and filters."""
     for option in reversed(
         (
-            click.option("--filter", "filters", multiple=True, metavar="K=V|JSON",
-                         help="Only what matches: speaker=Ada, price>=10, topic~boat, or a JSON filter. Repeat to narrow."),
-            click.option("--since", metavar="TIME", help="Happened at this time or later (2024-05-31, or ISO 8601)."),
-            click.option("--until", metavar="TIME", help="Happened at this time or earlier; a day counts whole."),
+            click.option(
+                "--filter",
+                "filters",
+                multiple=True,
+                metavar="K=V|JSON",
+                help="Only what matches: speaker=Ada, price>=10, topic~boat, or JSON. Repeat to narrow.",
+            ),
+            click.option(
+                "--since", metavar="TIME", help="Happened at this time or later (2024-05-31, or ISO 8601)."
+            ),
+            click.option(
+                "--until", metavar="TIME", help="Happened at this time or earlier; a day counts whole."
+            ),
             click.option("--as-of", metavar="TIME", help="As this memory knew it then."),
-click.option(
+            click.option(
                 "--as-of-by",
                 type=click.Choice(["recorded", "occurred"]),
                 default="recorded",
                 help="Whether --as-of asks when it was learnt, or (for imported histories) when it happened.",
             ),
-                        click.option("--valid-at", metavar="TIME", help="What was true then."),
-            click.option("--asked-at", metavar="TIME", help="When it is asked, for words such as yesterday; else now."),
+            click.option("--valid-at", metavar="TIME", help="What was true then."),
+            click.option(
+                "--asked-at", metavar="TIME", help="When it is asked, for words such as yesterday; else now."
+            ),
         )
-    ):  # fmt: skip
+    ):
         function = option(function)
     return function
 
