@@ -1,7 +1,7 @@
 # Two commands to know: `make demo` and `make test`. Each sets up everything it needs, in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench dist clean
+.PHONY: help setup demo test check format bench weights dist clean
 
 VENV ?= .venv
 export VENV
@@ -16,7 +16,7 @@ setup: ## .venv with the package and its tools (done again only when something c
 demo: setup ## the main job on a conversation of ours; FILE=export.json for your own
 	@$(BIN)/engrams demo $(if $(FILE),"$(FILE)")
 
-test: setup ## every check and every test
+test: setup weights ## every check and every test
 	@scripts/check all
 
 check: setup ## the daily one: format, lint, types, floors, quick tests
@@ -29,8 +29,11 @@ format: setup ## rewrites the code in the house's format
 bench: setup ## full benchmark runs over the data in ENGRAMS_BENCH_DATA (else ./data)
 	@$(BIN)/engrams-bench run $(ARGS)
 
-dist: setup ## the source archive and the wheel, in dist/
-	@$(BIN)/hatchling build -d dist
+weights: setup ## the embedder's weights, built and installed into .venv
+	@scripts/weights
+
+dist: setup ## every package of the repository, in dist/
+	@scripts/dist
 
 clean: ## removes .venv, caches and dist/
 	@rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

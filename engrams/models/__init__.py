@@ -1,0 +1,1 @@
+"""Who answers: the token table, embedders, language models."""
