@@ -1,0 +1,267 @@
+"""The command `engrams-bench`: run, compare, report, convert, list."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from engrams import EngramsError, Memory, Recipe
+from engrams_bench import __version__
+from engrams_bench.cases import Case, DataSet
+from engrams_bench.compare import compare
+from engrams_bench.convert import convert
+from engrams_bench.datasets import DATASETS, find
+from engrams_bench.errors import BenchError
+from engrams_bench.folder import data_folder, files_of
+from engrams_bench.printing import columns, differences, shown
+from engrams_bench.report import gather, insert, markdown
+from engrams_bench.results import read, write
+from engrams_bench.run import BUDGET, KS, Settings
+from engrams_bench.run import run as run_one
+
+#: What runs where no recipe is named: the reference rows that are in the catalogue, and the house recipe.
+ROWS = ("none", "bm25", "full-context", "engrams")
+#: What runs where no data set is named: each of these that is at hand.
+SETS = ("sample", "locomo", "longmemeval", "musique", "hotpotqa", "2wiki", "memdaily")
+RESULTS = Path("bench/results")
+PAGES = (Path("README.md"), Path("bench/README.md"))
+
+
+def _depths(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
+    """Numbers in a text, as `1,5,10` or `1 5 10`."""
+    found = value.replace(",", " ").split()
+    if not found or not all(part.isdigit() and int(part) for part in found):
+        raise click.BadParameter(f"{value!r}: expected whole numbers from 1 such as 1,5,10", ctx, param)
+    return tuple(sorted({int(part) for part in found}))
+
+
+def _recipes(names: Sequence[str], changes: Sequence[str]) -> list[Recipe]:
+    catalogue = Memory.catalogue()
+    held = []
+    for name in names or [row for row in ROWS if row in catalogue]:
+        if name not in catalogue:
+            raise BenchError(f"unknown recipe {name!r}; known: {', '.join(catalogue)}")
+        recipe = catalogue[name]
+        for change in changes:
+            path, _, value = change.partition("=")
+            recipe = recipe.replace(path.strip(), _value(value.strip()))
+        held.append(recipe)
+    return held
+
+
+def _value(text: str) -> object:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
+
+
+def _sets(names: Sequence[str], folder: Path) -> list[DataSet]:
+    if names:
+        return [data for name in names for data in find(name)]
+    return [DATASETS[name] for name in SETS if files_of(DATASETS[name], folder)]
+
+
+def _place(out: Path | None, several: bool, name: str, whole: bool) -> Path | None:
+    """Where a result goes: the file or folder that was named, else the committed results, for whole runs only."""
+    if out is None:
+        return RESULTS / f"{name}.json" if whole and RESULTS.is_dir() else None
+    if out.suffix == ".json" and not several:
+        return out
+    if out.suffix == ".json":
+        raise BenchError(f"--out {out}: several results; name a folder")
+    return out / f"{name}.json"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="engrams-bench")
+def cli() -> None:
+    """Runs Engrams recipes over real conversations and measures what they find and what it costs."""
+
+
+@cli.command()
+@click.option(
+    "--recipe",
+    "-r",
+    "recipes",
+    multiple=True,
+    help="A recipe; repeat for several. Default: the reference rows and engrams.",
+)
+@click.option(
+    "--data",
+    "-d",
+    "sets",
+    multiple=True,
+    help="A data set or group; repeat for several. Default: all at hand.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where data sets lie. Default: ENGRAMS_BENCH_DATA, else ./data.",
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Changes a recipe's parameter, as read.Top.k=20.",
+)
+@click.option(
+    "--k",
+    "ks",
+    callback=_depths,
+    default=",".join(map(str, KS)),
+    help="Depths to measure at. Default: 1,5,10,20,100.",
+)
+@click.option(
+    "--budget", type=click.IntRange(1), default=BUDGET, show_default=True, help="Tokens of a context."
+)
+@click.option("--no-context", is_flag=True, help="Search only: no contexts, no tokens, no 'nothing found'.")
+@click.option(
+    "--store",
+    type=click.Choice(["file", "memory"]),
+    default="file",
+    show_default=True,
+    help="Where memories lie while they are asked.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    help="Only the first so many questions of each set: a trial, not a result.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="A file or folder for results. Default: bench/results, for whole runs.",
+)
+@click.option("--quiet", is_flag=True, help="No tables, no progress.")
+def run(
+    recipes: tuple[str, ...],
+    sets: tuple[str, ...],
+    folder: Path | None,
+    changes: tuple[str, ...],
+    ks: tuple[int, ...],
+    budget: int,
+    no_context: bool,
+    store: str,
+    limit: int | None,
+    out: Path | None,
+    quiet: bool,
+) -> None:
+    """Runs recipes over data sets, prints tables and writes result files."""
+    where = data_folder(folder)
+    chosen, data = _recipes(recipes, changes), _sets(sets, where)
+    settings = Settings(ks, None if no_context else budget, store, limit)
+    several = len(chosen) * len(data) > 1
+    for one in data:
+        for recipe in chosen:
+            result = run_one(recipe, one, where, settings, None if quiet else _progress(recipe, one))
+            if not quiet:
+                _clear()
+                click.echo(shown(result))
+            # A changed recipe is not the one the tables speak of: it is kept only where the caller says so.
+            if place := _place(out, several, result.name, result.whole and not changes):
+                write(result, place)
+                click.echo(f"written: {place}", err=True)
+
+
+def _progress(recipe: Recipe, data: DataSet) -> Callable[[Case, int], None]:
+    def told(case: Case, asked: int) -> None:
+        if sys.stderr.isatty():
+            click.echo(
+                f"\r\x1b[K{recipe.name} on {data.name}: {asked:,} questions, now {case.id}",
+                err=True,
+                nl=False,
+            )
+
+    return told
+
+
+def _clear() -> None:
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", err=True, nl=False)
+
+
+@cli.command("compare")
+@click.argument("a", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("b", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def compare_two(a: Path, b: Path) -> None:
+    """Is result B better than result A on the same questions? Paired bootstrap."""
+    one, other = read(a), read(b)
+    click.echo(differences(one, other, compare(one, other)))
+
+
+@cli.command()
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=RESULTS,
+    show_default=True,
+)
+@click.option(
+    "--into",
+    "pages",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    help="Pages with markers. Default: README.md and bench/README.md.",
+)
+@click.option("--check", is_flag=True, help="Write nothing; fail when a page is not what the results say.")
+@click.option("--print", "only", is_flag=True, help="Print the tables and touch no page.")
+def report(results: Path, pages: tuple[Path, ...], check: bool, only: bool) -> None:
+    """Makes the tables of the README from the committed results."""
+    text = markdown(gather(results))
+    if only:
+        click.echo(text)
+        return
+    for page in pages or [page for page in PAGES if page.is_file()]:
+        changed = insert(page, text, check)
+        click.echo(f"{page}: {'written' if changed else 'as the results say'}")
+
+
+@cli.command("convert")
+@click.argument("questions", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("sessions", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+def convert_file(questions: Path, sessions: Path, out: Path) -> None:
+    """LongMemEval with sessions stored once (QUESTIONS.jsonl, SESSIONS.jsonl[.xz]) into the official form OUT.json."""
+    click.echo(f"{out}: {convert(questions, sessions, out)} questions")
+
+
+@cli.command("list")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Where data sets lie.")
+def list_sets(folder: Path | None) -> None:
+    """The data sets, which of them are at hand, and where to get the others."""
+    where = data_folder(folder)
+    rows = [["data set", "licence", "at hand", "files or source"]]
+    for data in DATASETS.values():
+        found = files_of(data, where)
+        rows.append(
+            [
+                data.name,
+                data.licence,
+                "yes" if found else "no",
+                ", ".join(p.name for p in found) if found else data.source,
+            ]
+        )
+    click.echo(columns(rows))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command's entry: errors of the house are one line and exit code 2, not a traceback."""
+    try:
+        cli.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="engrams-bench",
+            standalone_mode=True,
+        )
+    except (BenchError, EngramsError) as error:
+        click.echo(f"engrams-bench: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,132 @@
+"""Runs one recipe over one data set and makes the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engrams import Recipe
+from engrams_bench import __version__
+from engrams_bench.asking import SINGLE_ADDS, Costs, answer
+from engrams_bench.cases import Case, DataSet
+from engrams_bench.folder import digest, require
+from engrams_bench.machine import machine, origin
+from engrams_bench.measures.cost import spread
+from engrams_bench.measures.intervals import RESAMPLES, SEED
+from engrams_bench.results import Outcome, Result
+from engrams_bench.tables import tables
+
+KS = (1, 5, 10, 20, 100)
+BUDGET = 2000  # tokens of a context, what `Memory.context` gives by default
+#: The reference row that gives everything has to be let.
+FULL_CONTEXT = "full-context"
+EVERYTHING = 10_000_000  # tokens: the most `Memory.context` takes
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a run is made. `limit`: the first so many questions only; `budget` None: no contexts."""
+
+    ks: tuple[int, ...] = KS
+    budget: int | None = BUDGET
+    store: str = "file"
+    limit: int | None = None
+
+
+def _cost(costs: Costs, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Every price with its unit in its name."""
+    listed: dict[str, Sequence[float]] = {
+        "add ms": costs.add,
+        "bulk add ms per message": costs.bulk,
+        "first search ms": costs.first,
+        "search ms": costs.search,
+        "context ms": costs.context,
+        "context tokens": [o.tokens for o in outcomes if o.tokens is not None],
+        "bytes per message": [held for held in costs.bytes if held],
+    }
+    told: dict[str, Any] = {}
+    for name, prices in listed.items():
+        found = spread(prices)
+        told[name] = None if found is None else {k: _short(v) for k, v in asdict(found).items()}
+    return told | {
+        "model calls": sum(o.model_calls for o in outcomes),
+        "cpu seconds": round(costs.seconds, 1),
+    }
+
+
+def _short(value: float) -> float:
+    """Four digits: more would be noise in every diff."""
+    return value if isinstance(value, int) else float(f"{value:.4g}")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(held) for key, held in value.items()}
+    if isinstance(value, tuple | list):
+        return [_rounded(held) for held in value]
+    return round(value, 5) if isinstance(value, float) else value
+
+
+def run(
+    recipe: Recipe,
+    data: DataSet,
+    folder: Path,
+    settings: Settings,
+    progress: Callable[[Case, int], None] | None = None,
+) -> Result:
+    """Each case into a memory of its own, each question asked; `progress` is told each case and the questions so far.
+
+    Raises:
+        MissingData, MalformedData: the data set cannot be read.
+        EngramsError: the recipe failed.
+    """
+    paths = require(data, folder)
+    budget = EVERYTHING if settings.budget is not None and recipe.name == FULL_CONTEXT else settings.budget
+    costs = Costs()
+    outcomes: list[Outcome] = []
+    cases = messages = 0
+    for case in data.load(paths):
+        left = None if settings.limit is None else settings.limit - len(outcomes)
+        if left is not None and left <= 0:
+            break
+        if not case.questions:
+            continue
+        if progress is not None:
+            progress(case, len(outcomes))
+        outcomes += answer(
+            case, case.questions[:left], recipe, settings.store, max(settings.ks), budget, costs
+        )
+        cases += 1
+        messages += case.size
+    return Result(
+        recipe={"name": recipe.name, "fingerprint": recipe.fingerprint(), "card": recipe.card().splitlines()},
+        data={
+            "name": data.name,
+            "title": data.title,
+            "licence": data.licence,
+            "level": data.level,
+            "files": [path.name for path in paths],
+            "digest": digest(paths),
+            "cases": cases,
+            "messages": messages,
+            "questions": len(outcomes),
+        },
+        settings={
+            "ks": list(settings.ks),
+            "depth": max(settings.ks),
+            "budget": budget,
+            "store": settings.store,
+            "limit": settings.limit,
+            "single adds": SINGLE_ADDS,
+            "seed": SEED,
+            "resamples": RESAMPLES,
+        },
+        origin=origin() | {"bench": __version__, "date": datetime.now(UTC).date().isoformat()},
+        machine=machine(),
+        cost=_cost(costs, outcomes),
+        tables=_rounded(tables(outcomes, settings.ks)),
+        outcomes=tuple(outcomes),
+    )
