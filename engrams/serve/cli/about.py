@@ -7,7 +7,7 @@ import platform
 import click
 
 from engrams.errors import UnknownName
-from engrams.recipe import Recipe
+from engrams import Recipe
 from engrams.serve.cli.call import Call, command, current
 from engrams.serve.cli.commands import Group
 

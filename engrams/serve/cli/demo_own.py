@@ -37,7 +37,7 @@ def play(
 ) -> None:
     """Imports the file, shows what is in it, asks."""
     stage.title("1. What is in your file")
-    with incoming(name) as path:
+    with incoming(name, folders=True) as path:
         done = bring_in(call, stage, memory, path)
     events = list(islice(_messages(memory), READ))
     if not events:

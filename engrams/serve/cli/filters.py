@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 
@@ -11,6 +12,10 @@ from engrams.records import Json
 
 _EXAMPLES = 'speaker=Ada, price>=10, topic~boat, or JSON such as {"topic": {"in": ["boat", "hens"]}}'
 _SIGNS = {"=": "eq", "!=": "ne", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte", "~": "contains"}
+#: Fields that are never numbers: what looks like one is text (or, as a time, a year) all the same.
+_NEVER_NUMBERS = frozenset(
+    "role speaker session kind occurred_at recorded_at agent_id run_id namespace".split()
+)
 _SHORT = re.compile(r"\s*([^\s=!<>~{}]+)\s*(!=|>=|<=|=|>|<|~)(.*)", re.DOTALL)
 
 
@@ -36,18 +41,14 @@ def _one(text: str) -> dict[str, Json]:
     match = _SHORT.fullmatch(text)
     if match is None:
         raise BadSetting("--filter", text, _EXAMPLES, "command line")
-    field, sign, value = match[1], match[2], match[3].strip()
-    return {field: _condition(_SIGNS[sign], value)}
-
-
-def _condition(operator: str, text: str) -> Json:
-    """A value on the command line may be meant as text or as a number: equality tries both, order the number."""
-    typed = _typed(text)
-    if typed is None:
-        return text if operator == "eq" else {operator: text}
-    if operator == "eq":
-        return {"in": [text, typed]}
-    return {operator: text if operator == "contains" else typed}
+    field, operator, value = match[1], _SIGNS[match[2]], match[3].strip()
+    typed = None if field in _NEVER_NUMBERS else _typed(value)
+    if operator in ("eq", "ne") and typed is not None:  # may be meant as text or as a number: both are tried
+        either: dict[str, Json] = {field: {"in": [value, typed]}}
+        return either if operator == "eq" else {"NOT": either}
+    if operator in ("gt", "gte", "lt", "lte") and typed is not None:
+        return {field: {operator: typed}}
+    return {field: value if operator == "eq" else {operator: value}}
 
 
 def _typed(text: str) -> int | float | bool | None:
@@ -55,7 +56,7 @@ def _typed(text: str) -> int | float | bool | None:
         found = json.loads(text)
     except ValueError:
         return None
-    return found if isinstance(found, int | float) else None
+    return found if isinstance(found, int | float) and math.isfinite(found) else None
 
 
 def metadata_of(given: Sequence[str]) -> dict[str, Json] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
@@ -79,9 +78,10 @@ def add(
     "--format", "form", metavar="NAME", help="What the files are, where their content leaves a doubt."
 )
 def import_(call: Call, /, files: tuple[str, ...], form: str | None) -> None:
-    """Remember chats, transcripts and exports: ChatGPT and Claude exports, JSON lines of messages, text, Markdown.
+    """Remember chats, transcripts and exports from files, folders and archives.
 
-    Told apart by content. Importing a file again adds only what is new in it. - reads standard input.
+    ChatGPT, Claude, Slack and WhatsApp exports, JSON lines of messages, text, Markdown: told apart by content.
+    Importing a file again adds only what is new in it. - reads standard input.
     """
     found: list[Imported] = []
     failed: list[EngramsError] = []
@@ -103,17 +103,17 @@ def import_(call: Call, /, files: tuple[str, ...], form: str | None) -> None:
 
 
 def _import(call: Call, memory: Memory, name: str, form: str | None) -> Imported:
-    with incoming(name) as path, call.out.progress(f"Importing {Path(name).name}") as progress:
+    with incoming(name, folders=True) as path, call.out.progress(f"Importing {Path(name).name}") as progress:
         return memory.import_file(path, format=form, **call.scopes(), progress=progress)
 
 
 @contextmanager
-def incoming(name: str) -> Iterator[Path]:
-    """A file to read from; `-` is standard input, kept in a temporary file for as long.
+def incoming(name: str, *, folders: bool = False) -> Iterator[Path]:
+    """A file (`folders`: or a folder) to read from; `-` is standard input, kept in a temporary file for as long.
 
     Raises:
         NotFound: there is no such file.
-        UsageError: it is a folder, or may not be read.
+        UsageError: it is a folder where none is read.
     """
     if name == "-":
         with tempfile.TemporaryDirectory(prefix="engrams-") as folder:
@@ -125,12 +125,8 @@ def incoming(name: str) -> Iterator[Path]:
     path = Path(name)
     if not path.exists():
         raise NotFound(f"there is no file {clean(name)}; give the path of an export or transcript")
-    if path.is_dir():
-        raise UsageError(
-            f"{clean(name)} is a folder; give the files in it, as in: {clean(name.rstrip('/'))}/*.json"
-        )
-    if not os.access(path, os.R_OK):
-        raise UsageError(f"{clean(name)} may not be read by you; see: ls -l {shown_path(name)}")
+    if path.is_dir() and not folders:
+        raise UsageError(f"{clean(name)} is a folder; give a file in it")
     yield path
 
 
