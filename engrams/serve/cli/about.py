@@ -6,8 +6,8 @@ import platform
 
 import click
 
-from engrams.errors import UnknownName
 from engrams import Recipe
+from engrams.errors import UnknownName
 from engrams.serve.cli.call import Call, command, current
 from engrams.serve.cli.commands import Group
 
