@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from engrams import Recipe
 from engrams.errors import UnknownName
 from engrams.serve.cli.call import Call, command, current
 from engrams.serve.cli.commands import Group
+
+if TYPE_CHECKING:
+    from engrams import Recipe
 
 SHELLS = ("bash", "zsh", "fish")
 #: Where each shell looks for completions, or what makes it load one.
