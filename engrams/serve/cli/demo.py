@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 #: Of the sixty questions of our history, one of each kind; all sixty are counted below them.
 SHOWN = ("q03", "q43", "q35", "q23", "q49", "q55")
 KINDS = {
-    "single": "said once",
-    "multi": "scattered over several messages",
-    "temporal": "about a time",
-    "update": "about something that changed",
-    "preference": "about a taste",
+    "single": "Said once",
+    "multi": "Scattered over several messages",
+    "temporal": "About a time",
+    "update": "About something that changed",
+    "preference": "About a taste",
     "unanswerable": "never said",
 }
 BUDGET = 160  # tokens of a context here: what one screen shows
@@ -131,8 +131,9 @@ def answer(stage: Stage, memory: Memory, question: str) -> tuple[Hit, ...]:
     """Asks one question and shows the context."""
     stage.question(question)
     found = memory.context(question, budget=BUDGET)
-    stage.context(found)
-    stage.kept.setdefault("questions", []).append(
+    asked = stage.kept.setdefault("questions", [])
+    stage.context(found, whole=not asked)  # the first with every citation, the others shorter
+    asked.append(
         {"question": question, "found": found.found, "context": found.text, "tokens": found.price.tokens,
          "milliseconds": found.price.milliseconds, "citations": [list(c.event_ids) for c in found.citations]}
     )  # fmt: skip
@@ -146,12 +147,19 @@ def _answer_known(stage: Stage, memory: Memory, question: dict[str, Any]) -> Non
     kind = KINDS[question["category"]]
     if not evidence:
         stage.say(
-            f"  Asked on purpose: this was {kind}. Without a language model you see what lies nearest, cited."
+            f"  Asked on purpose, since it was {kind}. No language model, no refusal: you see what lies nearest."
         )
-    elif here == evidence:
-        stage.good(f"{kind}; the answer, “{question['answer']}”, rests on what is cited.")
+        return
+    which = (
+        "the message that holds it" if len(evidence) == 1 else f"the {len(evidence)} messages that hold it"
+    )
+    known = f"{kind}: “{question['answer']}”"
+    if here == evidence:
+        stage.good(f"{known}; {which} {'is' if len(evidence) == 1 else 'are all'} cited above.")
+    elif here:
+        stage.bad(f"{known}; of {which}, {len(here)} cited above.")
     else:
-        stage.bad(f"{kind}; {len(here)} of {counted(len(evidence), 'message')} that hold the answer came up.")
+        stage.bad(f"{known}; {which} {'is' if len(evidence) == 1 else 'are'} not cited above.")
 
 
 def _source(hit: Hit) -> str:

@@ -44,16 +44,19 @@ def marked(text: str, question: str) -> Text:
     return shown
 
 
-def context_lines(out: Out, found: Context, *, explain: bool = False) -> list[RenderableType]:
-    """A context with its citations, its price and, asked to, its steps."""
+def context_lines(
+    out: Out, found: Context, *, explain: bool = False, whole: bool = True
+) -> list[RenderableType]:
+    """A context with its citations (how many, unless `whole`), its price and, asked to, its steps."""
     text = Text(clean(found.text))
     text.highlight_regex(MARK, "bold cyan")
     parts: list[RenderableType] = [
         Panel(text, title="context", title_align="left", border_style="dim", box=frame(out))
     ]
-    if found.citations:
+    if found.citations and whole:
         parts.append(citation_table(out, found))
-    parts.append(Text(price_line(out, found.price), "green"))
+    cited = f"{counted(len(found.citations), 'citation')}{out.glyph(' · ', ', ')}"
+    parts.append(Text(f"  {cited}{price_line(out, found.price)}", "dim"))
     if explain:
         parts.append(trace_table(found))
     return parts
@@ -152,9 +155,10 @@ def _origin(out: Out, *parts: str | None) -> Text:
     return Text(joint.join(clean(p) for p in parts if p), "cyan")
 
 
-def commands_list(lines: Sequence[tuple[str, str]]) -> Table:
-    """Commands to paste, each with what it does."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
+def command_lines(lines: Sequence[tuple[str, str]]) -> list[RenderableType]:
+    """Commands to paste, what each does above it; never broken, since half a command cannot be pasted."""
+    shown: list[RenderableType] = []
     for line, what in lines:
-        table.add_row(Text(clean(line), "bold green"), Text(what, "dim"))
-    return table
+        shown.append(Text(f"  # {what}", "dim"))
+        shown.append(Text(f"  {clean(line)}", "bold green", no_wrap=True, overflow="ignore"))
+    return shown

@@ -56,21 +56,22 @@ class Stage:
         elif not self.out.as_json:
             self.out.line(f"\n? {text}")
 
-    def context(self, found: Context) -> None:
-        """An answer: the text, its citations, its price."""
+    def context(self, found: Context, *, whole: bool = True) -> None:
+        """An answer: the text, its citations (one line of them unless `whole`), its price."""
         if self.out.pretty:
             from engrams.serve.cli.drawing import context_lines
 
-            self.out.show(*context_lines(self.out, found))
+            self.out.show(*context_lines(self.out, found, whole=whole))
         elif not self.out.as_json:
             self.out.line(found.text)
-            for c in found.citations:
+            for c in found.citations if whole else ():
                 origin = ", ".join(p for p in (when(c.occurred_at), c.speaker, c.session) if p)
                 self.out.line(f"  {c.mark} {origin}, event {' '.join(c.event_ids)}")
             estimated = " (estimated)" if found.price.tokens_estimated else ""
             calls = counted(found.price.model_calls, "model call")
+            cited = counted(len(found.citations), "citation")
             self.out.line(
-                f"  {found.price.tokens} tokens{estimated}, {calls}, {found.price.milliseconds:.1f} ms"
+                f"  {cited}, {found.price.tokens} tokens{estimated}, {calls}, {found.price.milliseconds:.1f} ms"
             )
 
     def revisions(self, revisions: Sequence[Revision]) -> None:
@@ -82,13 +83,12 @@ class Stage:
     def commands(self, lines: Sequence[tuple[str, str]]) -> None:
         """Commands to paste, each with what it does."""
         if self.out.pretty:
-            from engrams.serve.cli.drawing import commands_list
+            from engrams.serve.cli.drawing import command_lines
 
-            self.out.show(commands_list(lines))
+            self.out.show(*command_lines(lines))
         elif not self.out.as_json:
-            width = max(len(line) for line, _ in lines)
             for line, what in lines:
-                self.out.line(f"  {line:<{width}}  # {what}")
+                self.out.line(f"  # {what}\n  {line}")
 
     def keep(self, key: str, value: object) -> None:
         """Something for the JSON document."""
