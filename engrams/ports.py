@@ -382,7 +382,10 @@ class Store(Protocol):
         ...
 
     def closings(self, scope: Scope, *, after: int) -> list[tuple[int, Row, int | None]]:
-        """(change number, row, closed_at) of versions closed since; closed_at None: the row was erased."""
+        """(change number, row, closed_at) of versions closed since; closed_at None: the row was erased.
+
+        `OPEN_END`: the version stands, and what `entry_columns` or `entry_vectors` say of it has changed.
+        """
         ...
 
     # --- care

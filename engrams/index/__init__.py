@@ -1,0 +1,5 @@
+"""Derived look-ups over a namespace: loaded lazily, kept fresh by the store's marks, never a second truth."""
+
+from engrams.index.namespaces import NamespaceIndex
+
+__all__ = ["NamespaceIndex"]

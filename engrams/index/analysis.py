@@ -1,0 +1,55 @@
+"""What the index keeps of an engram: its terms, its word pieces, two flags."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from engrams.ports import HAS_ATTACHMENT, IS_QUESTION, Entry, TokenTable
+from engrams.records import Engram
+from engrams.words import term_hash, terms
+
+#: Largest count of one term that an entry holds (uint8); BM25 is flat long before.
+MOST_COUNTED = 255
+
+#: Question marks of Latin, Chinese and Japanese (full width), and Arabic writing.
+_QUESTION_MARKS = ("?", "？", "؟")
+
+#: How an attachment is named in the text of a message: `[image: cat.png]`, `[file]`.
+_ATTACHMENT = re.compile(r"\[(?:image|audio|file|video)(?:: [^\]\n]*)?\]")
+
+
+def indexed_text(engram: Engram) -> str:
+    """What is looked up of an engram: its keys where it has some, else its content, behind the speaker's name.
+
+    The name stands in the text as `Anna: …`, so that words find who said something as they find what was said.
+    """
+    text = "\n".join(engram.keys) if engram.keys else engram.content
+    return f"{engram.speaker}: {text}" if engram.speaker else text
+
+
+def analyse(engram: Engram, table: TokenTable) -> Entry:
+    """The entry of one engram; pure, and the same in every process."""
+    text = indexed_text(engram)
+    found = [term_hash(term) for term in terms(text)]
+    counted = Counter(found)
+    distinct = sorted(counted)
+    content = engram.content.rstrip()
+    flags = IS_QUESTION if content.endswith(_QUESTION_MARKS) else 0
+    if "[" in content and _ATTACHMENT.search(content):
+        flags |= HAS_ATTACHMENT
+    return Entry(
+        length=len(found),
+        terms=np.array(distinct, dtype=np.uint32),
+        counts=np.array([min(counted[term], MOST_COUNTED) for term in distinct], dtype=np.uint8),
+        pieces=table.pieces(text),
+        flags=flags,
+    )
+
+
+def analyse_all(engrams: Sequence[Engram], table: TokenTable) -> list[Entry]:
+    """The entries of engrams, in their order."""
+    return [analyse(engram, table) for engram in engrams]

@@ -1,0 +1,115 @@
+"""The arrays of one path, kept as fresh as the store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import numpy as np
+
+from engrams.index.arrays import Arrays
+from engrams.index.masks import alive
+from engrams.index.snapshot import Snapshot
+from engrams.index.vectors import Vectors
+from engrams.ports import OPEN_END, Int64, Mark, Store
+from engrams.records import Query, Row, Scope
+
+Closings: TypeAlias = list[tuple[int, Row, int | None]]
+
+#: How often a snapshot is brought up to date while others keep writing. Each round reads only what the one before
+#: missed, so the second almost always ends; after the last, what is newer than the call is left for the next.
+ROUNDS = 8
+
+
+class Shard:
+    """The arrays of one path, loaded by the first view and refreshed by the others; safe to use from several threads."""
+
+    _arrays: Arrays
+    _snapshot: Snapshot
+    _seen: Mark | None
+    _last_row: int
+    _past: tuple[tuple[object, ...], Snapshot] | None
+
+    def __init__(self, store: Store, path: str, vocabulary: int, *, history: bool = False) -> None:
+        self._store, self._scope, self._vocabulary = store, Scope(path), vocabulary
+        self._history = history
+        self._lock = threading.Lock()
+        self._start_anew()
+        self.nbytes = self._arrays.nbytes
+
+    def current(self) -> Snapshot:
+        """The state with everything committed before the call."""
+        with self._lock:
+            return self._refreshed()
+
+    def past(self, query: Query) -> Snapshot | None:
+        """The state as of the query's `as_of`; None where only the versions that were closed since could tell."""
+        with self._lock:
+            now = self._refreshed()
+            if query.as_of_by == "recorded" and self._arrays.closed and not self._history:
+                return None
+            key = (query.as_of, query.as_of_by)
+            if self._past is None or self._past[0] != key:
+                mask = alive(now, query)
+                then = now if mask.all() else self._arrays.kept(mask).taken()
+                self._past = (key, then)
+            return self._past[1]
+
+    def _refreshed(self) -> Snapshot:
+        for _ in range(ROUNDS):
+            mark = self._store.mark()
+            if mark == self._seen:
+                break
+            whole = False
+            try:
+                self._advance(mark)
+                whole = True
+            finally:
+                if not whole:  # half taken in is worse than nothing: the next view loads again
+                    self._start_anew()
+        self.nbytes = self._arrays.nbytes
+        return self._snapshot
+
+    def _advance(self, mark: Mark) -> None:
+        """Takes in everything up to a mark, and whatever the store shows beyond it."""
+        seen = self._seen
+        closings: Closings = []
+        if seen is not None and mark.change != seen.change:
+            closings = self._store.closings(self._scope, after=seen.change)
+        if seen is not None and (mark.row < seen.row or mark.change < seen.change):
+            self._start_anew()  # the store was put back to an older state
+        elif any(at == OPEN_END for _, _, at in closings):
+            self._start_anew()  # rows that stand were written anew, with other vectors or without a source
+        else:
+            self._take_out(closings)
+        changed = bool(closings)
+        for columns in self._store.entry_columns(self._scope, after=self._last_row):
+            self._arrays.append(columns)
+            self._last_row = int(columns.rows[-1])
+            changed = True
+        self._last_row = max(self._last_row, mark.row)
+        self._seen = mark
+        if changed:
+            self._snapshot, self._past = self._arrays.taken(), None
+
+    def _take_out(self, closings: Closings) -> None:
+        gone = {row for _, row, at in closings if at is None}
+        closed = {row: at for _, row, at in closings if at is not None}
+        if self._history:
+            self._arrays.close(_numbers(closed), _numbers(closed.values()))
+        else:
+            gone.update(closed)
+        self._arrays.closed += len(closed)
+        self._arrays = self._arrays.without(_numbers(sorted(gone)))
+
+    def _start_anew(self) -> None:
+        vectors = Vectors(self._store, self._scope)
+        self._arrays = Arrays(self._vocabulary, vectors, history=self._history)
+        self._snapshot, self._past = self._arrays.taken(), None
+        self._seen = None
+        self._last_row = 0
+
+
+def _numbers(values: Iterable[int]) -> Int64:
+    return np.fromiter(values, np.int64)

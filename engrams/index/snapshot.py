@@ -1,0 +1,94 @@
+"""One frozen state of the arrays of a scope: what recall is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engrams.index.codes import Tables
+from engrams.index.postings import Segment, Tail, gather
+from engrams.index.vectors import Vectors
+from engrams.ports import Bool, Float32, Int32, Int64, UInt16
+
+
+@dataclass(eq=False)
+class Snapshot:
+    """A `ports.View`, and the columns that decide what a query may see. Arrays are read-only and never change."""
+
+    rows: Int64
+    occurred_at: Int64
+    recorded_at: Int64
+    closed_at: Int64
+    valid_from: Int64
+    valid_to: Int64
+    event: Int32
+    thread: Int32
+    session: Int32
+    agent: Int32
+    run: Int32
+    speaker: Int32
+    role: Int32
+    kind: Int32
+    length: Float32
+    flags: npt.NDArray[np.uint8]
+    tables: Tables
+    previous: Int32
+    following: Int32
+    threads: int
+    speakers: Sequence[str]
+    roles: Sequence[str]
+    kinds: Sequence[str]
+    offsets: Int64
+    pieces: UInt16
+    piece_frequency: Int32
+    segments: tuple[Segment, ...]
+    tail: Tail
+    stack: Vectors
+    allowed: Bool | None = None
+
+    def __post_init__(self) -> None:
+        self.size = len(self.rows)
+
+    def postings(self, term: int) -> tuple[Int32, Float32]:
+        """(indices ascending, counts) of the rows that hold a term; empty arrays where none does."""
+        key = np.uint32(term)
+        parts, first = [], 0
+        for segment in self.segments:
+            where = segment.terms.find(key)
+            if where.stop > where.start:
+                parts.append((first, segment.terms, where))
+            first += segment.size
+        last = np.flatnonzero(self.tail.terms == key)
+        return gather(parts, self.tail.rows[last], self.tail.counts[last])
+
+    def rows_with_piece(self, piece: int) -> Int32:
+        """Indices, ascending, of the rows that hold a word piece."""
+        key = np.uint32(piece)
+        parts, first = [], 0
+        for segment in self.segments:
+            offsets = self.offsets[first : first + segment.size + 1]
+            look_up = segment.pieces(self.pieces[offsets[0] : offsets[-1]], offsets)
+            where = look_up.find(key)
+            if where.stop > where.start:
+                parts.append((first, look_up, where))
+            first += segment.size
+        begin = self.offsets[first]
+        places = np.flatnonzero(self.pieces[begin:] == np.uint16(piece)) + begin
+        rows = np.searchsorted(self.offsets, places, side="right") - 1
+        return gather(parts, rows.astype(np.int32), np.zeros(len(rows), np.uint8))[0]
+
+    def vectors(self, fingerprint: str) -> Float32 | None:
+        """float32[size, d] of one embedder, rows without a vector all 0; None where no row has one."""
+        return self.stack.of(fingerprint, self.rows)
+
+    def limited(self, allowed: Bool | None) -> Snapshot:
+        """The same state, of which a query may see less."""
+        if allowed is None:
+            return self
+        other = copy(self)
+        other.allowed = allowed
+        return other

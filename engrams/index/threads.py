@@ -1,0 +1,65 @@
+"""Neighbours inside a thread: which row comes before which."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engrams.index.growing import Growing
+from engrams.ports import Int32
+
+
+class Threads:
+    """Previous and following row of every row, along its thread.
+
+    Inside a thread rows stand in the order of their events' first appearance, then of their own: a corrected turn
+    keeps the place of the turn that it corrects.
+    """
+
+    __slots__ = ("_last", "following", "previous")
+
+    def __init__(self) -> None:
+        self.previous: Growing[np.int32] = Growing(np.empty(0, np.int32))
+        self.following: Growing[np.int32] = Growing(np.empty(0, np.int32))
+        self._last: Growing[np.int32] = Growing(np.empty(0, np.int32))  # last row of each thread
+
+    def extend(self, thread: Int32, event: Int32, count: int) -> None:
+        """Takes in new rows: the codes of all rows so far, new ones at the end, and the number of threads."""
+        start, size = self.previous.size, len(thread)
+        self._last.extend(np.full(count - self._last.size, -1, np.int32))
+        last = self._last.own()
+        order = np.lexsort((event[start:], thread[start:])) + start
+        own = thread[order]
+        begins = np.ones(len(order), np.bool_)
+        begins[1:] = own[1:] != own[:-1]
+        before = np.empty(len(order), np.int32)
+        before[1:] = order[:-1]
+        before[begins] = last[own[begins]]
+        known = before >= 0
+        if (event[before[known]] > event[order[known]]).any():
+            self.relink(thread, event, count)
+            return
+        previous = np.empty(size - start, np.int32)
+        previous[order - start] = before
+        self.previous.extend(previous)
+        self.following.extend(np.full(size - start, -1, np.int32))
+        self.following.own()[before[known]] = order[known]
+        ends = np.append(begins[1:], True)
+        last[own[ends]] = order[ends]
+
+    def relink(self, thread: Int32, event: Int32, count: int) -> None:
+        """Makes all links anew."""
+        order = np.argsort((thread.astype(np.int64) << 32) | event, kind="stable").astype(np.int32)
+        own = thread[order]
+        same = own[1:] == own[:-1]
+        previous, following = np.full(len(order), -1, np.int32), np.full(len(order), -1, np.int32)
+        previous[order[1:][same]] = order[:-1][same]
+        following[order[:-1][same]] = order[1:][same]
+        last = np.full(count, -1, np.int32)
+        ends = np.ones(len(order), np.bool_)
+        ends[:-1] = ~same
+        last[own[ends]] = order[ends]
+        self.previous, self.following, self._last = Growing(previous), Growing(following), Growing(last)
+
+    @property
+    def nbytes(self) -> int:
+        return self.previous.nbytes + self.following.nbytes + self._last.nbytes
