@@ -51,7 +51,8 @@ def _turns(source: Source) -> Iterator[Turn]:
             if current is not None:
                 yield current
             name, text, when = begun
-            current = Turn(name, text, _at(when, dated) or day, session=session)
+            day = _at(when, dated) or day  # a turn without a time follows the one before
+            current = Turn(name, text, day, session=session)
         elif current is not None:
             current = current.with_line(line)
         elif line.strip() and not line.strip("-*_ "):
@@ -92,9 +93,8 @@ def _at(when: str | None, day: date | None) -> datetime | None:
 
 def is_notes(source: Source) -> bool:
     """Whether it is text of any other kind."""
-    return source.layout == "text" and not source.sample[0].lstrip().lower().startswith(
-        ("<!doctype", "<html", "<?xml")
-    )
+    first = source.sample[:1] if source.layout == "text" else []
+    return any(not line.lstrip().lower().startswith(("<!doctype", "<html", "<?xml")) for line in first)
 
 
 def read_notes(source: Source) -> Iterator[Message]:

@@ -113,40 +113,29 @@ def read(
     """
     if format is not None and format not in FORMATS:
         raise UnknownName("format", format, FORMATS)
-    return _read(
-        [(part, FORMATS[format] if format else _format_of(part)) for part in _parts(source, problems)]
-    )
+    parts = list(_parts(source, problems))
+    form = FORMATS[format] if format else _format_of(parts[0])  # the parts of one export are in one form
+    return _read(parts, form)
 
 
-def _read(parts: list[tuple[Source, Format]]) -> Iterator[Message]:
-    """Streams are read twice, first to check; the others are held, since their JSON is held anyway."""
-    held: list[list[Message] | None] = []
-    for part, form in parts:
-        if form.streams:
-            checked = sum(1 for _ in form.read(part))
-            held.append(None)
-            found = checked > 0
-        else:
-            held.append(list(form.read(part)))
-            found = bool(held[-1])
-        if not found and not part.problems:
-            raise part.unknown(_ABOUT, f"no messages in it as {form.name}")
-    return _messages(parts, held)
-
-
-def _messages(parts: list[tuple[Source, Format]], held: list[list[Message] | None]) -> Iterator[Message]:
-    for (part, form), messages in zip(parts, held, strict=True):
-        if messages is not None:
-            yield from messages
-            continue
-        again = Source(
-            part.name, part.held, None if part.problems is None else []
-        )  # faults are already reported
-        yield from form.read(again)
+def _read(parts: list[Source], form: Format) -> Iterator[Message]:
+    """Checks all and gives the messages. Streams are read twice; the others are held, since their JSON is held anyway."""
+    if form.streams:
+        found = sum(1 for part in parts for _ in form.read(part)) > 0
+        again = [
+            Source(p.name, p.held, None if p.problems is None else []) for p in parts
+        ]  # faults are told only once
+        messages = (message for part in again for message in form.read(part))
+    else:
+        held = [message for part in parts for message in form.read(part)]
+        found, messages = bool(held), (message for message in held)
+    if not found and not parts[0].problems:
+        raise parts[0].unknown(_ABOUT, f"there are no messages in it, read as {form.name}")
+    return messages
 
 
 def _parts(given: str | Path | bytes, problems: list[BadSetting] | None) -> Iterator[Source]:
-    if isinstance(given, str | Path) and Path(given).is_dir():
+    if isinstance(given, str | Path) and _is_folder(Path(given)):
         yield from archive.in_folder(Path(given), problems)
         return
     source = Source.of(given, problems)
@@ -154,6 +143,13 @@ def _parts(given: str | Path | bytes, problems: list[BadSetting] | None) -> Iter
         yield from archive.unpacked(source)
     else:
         yield source
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # such as a name too long to be one: opening it will say what is wrong
+        return False
 
 
 def _format_of(source: Source) -> Format:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Literal
 
@@ -30,6 +31,7 @@ class Source:
 
     def __init__(self, name: str, held: Path | bytes, problems: list[BadSetting] | None = None) -> None:
         self.name, self.held, self.problems = name, held, problems
+        self._told: set[str] = set()
 
     @classmethod
     def of(cls, given: object, problems: list[BadSetting] | None = None) -> Source:
@@ -70,7 +72,11 @@ class Source:
         """Reports a fault found elsewhere in the same way."""
         if self.problems is None:
             raise error
-        self.problems.append(error)
+        if (
+            str(error) not in self._told
+        ):  # a line is looked at more than once: to know the format, and to read it
+            self._told.add(str(error))
+            self.problems.append(error)
 
     @cached_property
     def head(self) -> bytes:
@@ -90,26 +96,25 @@ class Source:
             BadSetting: a line is not in the file's encoding.
         """
         with self.open() as stream:
-            if self.encoding == "utf-8":
-                for number, raw in enumerate(stream, 1):
-                    yield number, self._decoded(raw.rstrip(b"\r\n"), number)
-            else:  # no line end to be found in bytes
-                whole = self._decoded(stream.read(), 1)
-                yield from ((n, line.rstrip("\r")) for n, line in enumerate(whole.split("\n"), 1))
+            raw_lines = stream if self.encoding == "utf-8" else self._parted(stream.read())
+            for number, raw in enumerate(raw_lines, 1):
+                try:
+                    line = raw.decode(self.encoding).rstrip("\r\n")
+                except UnicodeDecodeError as cause:
+                    shown = raw[max(0, cause.start - 20) : cause.end + 20]
+                    self.wrong(f"line {number}", shown, "UTF-8 text: save the file as UTF-8")
+                else:
+                    yield number, line.removeprefix("\ufeff") if number == 1 else line
+
+    def _parted(self, raw: bytes) -> list[bytes]:
+        """The lines of UTF-16, whose line feed is two bytes and must begin at an even place."""
+        feed = "\n".encode(self.encoding)
+        cuts = [i + 2 for i in range(0, len(raw), 2) if raw[i : i + 2] == feed]
+        return [raw[a:b] for a, b in pairwise([0, *cuts, len(raw)]) if a < b]
 
     def text(self) -> str:
         """The whole, decoded, with line feeds as line ends."""
         return "\n".join(line for _, line in self.lines())
-
-    def _decoded(self, raw: bytes, number: int) -> str:
-        try:
-            text = raw.decode(self.encoding)
-        except UnicodeDecodeError as cause:
-            shown = raw[max(0, cause.start - 20) : cause.end + 20]
-            raise BadSetting(
-                f"{self.name} line {number}", shown, "UTF-8 text: save the file as UTF-8", "file"
-            ) from cause
-        return text.removeprefix("\ufeff") if number == 1 else text
 
     @cached_property
     def sample(self) -> list[str]:
