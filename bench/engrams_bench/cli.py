@@ -1,4 +1,4 @@
-"""The command `engrams-bench`: run, compare, report, convert, list."""
+"""The command `engrams-bench`: run, compare, report, plot, convert, list."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from engrams_bench.convert import convert
 from engrams_bench.datasets import DATASETS, find
 from engrams_bench.errors import BenchError
 from engrams_bench.folder import data_folder, files_of
+from engrams_bench.plots import draw
 from engrams_bench.printing import columns, differences, shown
 from engrams_bench.report import gather, insert, markdown
 from engrams_bench.results import read, write
@@ -222,6 +223,20 @@ def report(results: Path, pages: tuple[Path, ...], check: bool, only: bool) -> N
     for page in pages or [page for page in PAGES if page.is_file()]:
         changed = insert(page, text, check)
         click.echo(f"{page}: {'written' if changed else 'as the results say'}")
+
+
+@cli.command()
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=RESULTS,
+    show_default=True,
+)
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+def plot(results: Path, out: Path) -> None:
+    """Draws the committed results as SVG files into the folder OUT. Needs the extra `plots`."""
+    for path in draw(gather(results), out):
+        click.echo(path)
 
 
 @cli.command("convert")

@@ -1,0 +1,42 @@
+"""Where the benchmark stands: on the public front door, with nobody behind it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import engrams
+
+HERE = Path(__file__).parents[2]
+
+
+def imports(path: Path) -> set[str]:
+    """The modules and names a file imports, as `engrams.Memory`."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_it_imports_only_public_names_of_engrams() -> None:
+    public = {f"engrams.{name}" for name in engrams.__all__} | {"engrams"}
+    files = list((HERE / "bench" / "engrams_bench").rglob("*.py"))
+    used = {name for path in files for name in imports(path) if name.split(".")[0] == "engrams"}
+    assert "engrams.Memory" in used
+    assert used <= public
+
+
+def test_nobody_imports_it() -> None:
+    files = list((HERE / "engrams").rglob("*.py"))
+    assert files
+    assert [path for path in files if any(name.startswith("engrams_bench") for name in imports(path))] == []
+
+
+def test_every_data_set_tells_format_licence_source_and_traps() -> None:
+    for path in (HERE / "bench" / "engrams_bench" / "datasets").glob("*.py"):
+        if path.stem not in ("__init__", "reading"):
+            told = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            assert [part for part in ("Format", "Licence", "Traps") if part not in told] == [], path.name
