@@ -1,0 +1,224 @@
+"""What the index reads: entries in large pieces, closings, and how far the store has come."""
+
+# ruff: noqa: S608 - statements are put together from this package's own words; every value is a parameter
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engrams.ports import OPEN_END, OPEN_START, Entry, EntryColumns, EntryRow, Float32, Int64, Mark
+from engrams.records import NOTHING, EngramId, Row, Scope
+from engrams.store.sqlite.cells import path_cell, text_of
+from engrams.store.sqlite.conditions import namespace_clause
+
+#: Rows fetched at once: enough to forget the cost of a query, little enough to stay in the processor's cache.
+ROWS_AT_ONCE = 4_000
+
+_ENTRY = (
+    "e.row, e.ns, e.id, e.event, e.thread, e.session, e.agent_id, e.run_id, e.speaker, e.role, e.kind, e.recipe, e.state, "
+    "e.occurred_at, e.recorded_at, e.closed_at, e.valid_from, e.valid_to, e.length, e.flags, e.terms, e.counts, e.pieces"
+)
+_COLUMNS = (
+    "e.row, e.ns, e.event, e.thread, e.session, e.agent_id, e.run_id, e.speaker, e.role, e.kind, e.state, "
+    "e.occurred_at, e.recorded_at, e.closed_at, "
+    f"ifnull(e.valid_from, {OPEN_START}), ifnull(e.valid_to, {OPEN_END}), "
+    "e.length, e.flags, e.terms, e.counts, e.pieces"
+)
+
+
+class Readers(Protocol):
+    """Whoever lends connections to read with."""
+
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A connection for the length of a block."""
+        ...
+
+
+def mark(db: sqlite3.Connection) -> Mark:
+    """The last row and the last change."""
+    return Mark(*db.execute("select engram, change from position").fetchone())
+
+
+def closings(db: sqlite3.Connection, scope: Scope, after: int) -> list[tuple[int, Row, int | None]]:
+    """Closed and erased rows under the scope's path, by change number."""
+    clause, params = namespace_clause(scope, "ns")
+    sql = f"select change, row, closed_at from changes where change > ? and +{clause} order by change"
+    return [(change, Row(row), closed) for change, row, closed in db.execute(sql, (after, *params))]
+
+
+def entries(readers: Readers, scope: Scope, after: int, limit: int) -> Iterator[EntryRow]:
+    """Entries by row; no connection is held while the caller works on them."""
+    left = limit
+    while left > 0:
+        wanted = min(left, ROWS_AT_ONCE)
+        with readers.reading() as db:
+            rows, paths = _fetch(db, _ENTRY, scope, after, wanted)
+            vectors = _vectors(db, rows)
+        yield from _entry_rows(rows, paths, vectors)
+        if len(rows) < wanted:
+            return
+        after, left = rows[-1][0], left - wanted
+
+
+def entry_columns(readers: Readers, scope: Scope, after: int, batch: int) -> Iterator[EntryColumns]:
+    """What `entries` gives, as columns; no connection is held while the caller works on them."""
+    while True:
+        with readers.reading() as db:
+            rows, paths = _fetch(db, _COLUMNS, scope, after, batch)
+        if rows:
+            yield _columns(rows, paths)
+            after = rows[-1][0]
+        if len(rows) < batch:
+            return
+
+
+def entry_vectors(
+    db: sqlite3.Connection, scope: Scope, fingerprint: str, after: int
+) -> tuple[Int64, Float32]:
+    """The vectors of one embedder under the scope's path, by row."""
+    clause, params = namespace_clause(scope, "ns")
+    sql = (
+        f"select row, vector from vectors where {clause} and row > ? "
+        "and model = (select model from models where fingerprint = ?) order by row"
+    )
+    found = db.execute(sql, (*params, after, fingerprint)).fetchall()
+    if not found:
+        return np.empty(0, np.int64), np.empty((0, 0), np.float32)
+    rows = np.fromiter((row for row, _ in found), np.int64, len(found))
+    values = np.frombuffer(b"".join([cell for _, cell in found]), "<f4")
+    return rows, values.reshape(len(found), -1)
+
+
+def _fetch(
+    db: sqlite3.Connection, columns: str, scope: Scope, after: int, limit: int
+) -> tuple[list[Any], dict[int, str]]:
+    if scope.below:
+        clause, params = namespace_clause(scope, "ns")
+        paths = dict(db.execute(f"select ns, path from namespaces where {clause}", params))
+        sql = (
+            # By the rows of `contents`, which are in order over all namespaces.
+            f"select {columns} from contents c cross join engrams e on e.ns = c.ns and e.row = c.row "
+            f"where c.row > ? and +c.{clause} order by c.row limit ?"
+        )
+        return db.execute(sql, (after, *params, limit)).fetchall(), paths
+    path = path_cell(scope.namespace)
+    found = db.execute("select ns from namespaces where path = ?", (path,)).fetchone()
+    if found is None:
+        return [], {}
+    sql = f"select {columns} from engrams e where e.ns = ? and e.row > ? order by e.row limit ?"
+    return db.execute(sql, (found[0], after, limit)).fetchall(), {found[0]: path}
+
+
+def _vectors(db: sqlite3.Connection, rows: Sequence[Any]) -> dict[int, dict[str, Float32]]:
+    if not rows:
+        return {}
+    models = dict(db.execute("select model, fingerprint from models"))
+    if not models:
+        return {}
+    spaces = sorted({row[1] for row in rows})
+    found: dict[int, dict[str, Float32]] = {}
+    for ns in spaces:
+        sql = "select row, model, vector from vectors where ns = ? and row between ? and ?"
+        for row, model, cell in db.execute(sql, (ns, rows[0][0], rows[-1][0])):
+            found.setdefault(row, {})[models[model]] = np.frombuffer(cell, "<f4")
+    return found
+
+
+def _joined(cells: Sequence[bytes], dtype: str) -> tuple[npt.NDArray[Any], list[int]]:
+    """All cells of a column as one array, with the ends of each: one conversion instead of one per row."""
+    width = np.dtype(dtype).itemsize
+    ends = np.cumsum(np.fromiter(map(len, cells), np.int64, len(cells))) // width
+    return np.frombuffer(b"".join(cells), dtype), ends.tolist()
+
+
+def _entry_rows(
+    rows: Sequence[Any], paths: dict[int, str], vectors: dict[int, dict[str, Float32]]
+) -> Iterator[EntryRow]:
+    if not rows:
+        return
+    *_, all_terms, all_counts, all_pieces = zip(*rows, strict=True)
+    terms, term_ends = _joined(all_terms, "<u4")
+    counts, _ends = _joined(all_counts, "u1")
+    pieces, piece_ends = _joined(all_pieces, "<u2")
+    begin, piece_begin = 0, 0
+    for (
+        (row, ns, id, event, thread, session, agent_id, run_id, speaker, role, kind, recipe, state,
+         occurred_at, recorded_at, closed_at, valid_from, valid_to, length, flags, _t, _c, _p),
+        end,
+        piece_end,
+    ) in zip(rows, term_ends, piece_ends, strict=True):  # fmt: skip
+        yield EntryRow(
+            Row(row),
+            paths[ns],
+            EngramId(text_of(id)),
+            text_of(event),
+            text_of(thread),
+            text_of(session),
+            text_of(agent_id),
+            text_of(run_id),
+            text_of(speaker),
+            text_of(role),
+            kind,
+            recipe,
+            state,
+            occurred_at,
+            recorded_at,
+            closed_at,
+            valid_from,
+            valid_to,
+            Entry(
+                length,
+                terms[begin:end],
+                counts[begin:end],
+                pieces[piece_begin:piece_end],
+                flags,
+                vectors.get(row, NOTHING) if vectors else NOTHING,
+            ),
+        )
+        begin, piece_begin = end, piece_end
+
+
+def _columns(rows: Sequence[Any], paths: dict[int, str]) -> EntryColumns:
+    (
+        numbers, spaces, sources, threads, sessions, agents, runs, speakers, roles, kinds, states,
+        occurred_at, recorded_at, closed_at, valid_from, valid_to, lengths, flags, terms, counts, pieces,
+    ) = zip(*rows, strict=True)  # fmt: skip
+    size = len(rows)
+
+    def times(values: Sequence[int]) -> Int64:
+        return np.fromiter(values, np.int64, size)
+
+    return EntryColumns(
+        rows=times(numbers),
+        namespaces=[paths[ns] for ns in spaces],
+        sources=_texts(sources),
+        threads=_texts(threads),
+        sessions=_texts(sessions),
+        agent_ids=_texts(agents),
+        run_ids=_texts(runs),
+        speakers=_texts(speakers),
+        roles=_texts(roles),
+        kinds=kinds,
+        states=states,
+        occurred_at=times(occurred_at),
+        recorded_at=times(recorded_at),
+        closed_at=times(closed_at),
+        valid_from=times(valid_from),
+        valid_to=times(valid_to),
+        lengths=np.fromiter(lengths, np.int32, size),
+        flags=np.fromiter(flags, np.uint8, size),
+        terms=np.frombuffer(b"".join(terms), "<u4"),
+        counts=np.frombuffer(b"".join(counts), np.uint8),
+        term_counts=np.fromiter(map(len, counts), np.int32, size),
+        pieces=np.frombuffer(b"".join(pieces), "<u2"),
+        piece_counts=np.fromiter(map(len, pieces), np.int32, size) // np.int32(2),
+    )
+
+
+def _texts(cells: Sequence[Any]) -> Sequence[Any]:
+    return [text_of(cell) for cell in cells] if bytes in set(map(type, cells)) else cells

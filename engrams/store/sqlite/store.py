@@ -1,0 +1,276 @@
+"""The embedded store behind the `Store` port: a thin hand on what its neighbours do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engrams.ports import Commit, EntryColumns, EntryRow, Float32, Int64, Mark, Where
+from engrams.records import (
+    Deletion,
+    Engram,
+    EngramId,
+    Event,
+    EventId,
+    Json,
+    Link,
+    Problem,
+    Receipt,
+    Revision,
+    Row,
+    Scope,
+    Stats,
+)
+from engrams.store.sqlite import auditing, care, erasing, loading, reading, writing
+from engrams.store.sqlite.cells import text_of, time_cell
+from engrams.store.sqlite.connections import Connections
+
+EVERYTHING = Where()
+
+
+class SqliteStore:
+    """A memory in one SQLite file, or in the process.
+
+    Safe from many threads and processes and after a fork. Every write is one transaction, on disk when it returns.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, wait: float = 30.0) -> SqliteStore:
+        """Opens the memory at a path, or makes one; ":memory:" is one that dies with the process.
+
+        `wait` is how many seconds a call waits for another's lock. A file that cannot be written is opened for
+        reading where its schema is current.
+
+        Raises:
+            BadSetting: no usable path.
+            NotAMemory: the file is something else; it is left as it is.
+            NewerSchema: written by a later version.
+            Corrupt: damaged.
+            Unavailable, Full, Busy: as their names say.
+        """
+        return cls(Connections(path, wait))
+
+    @property
+    def location(self) -> str:
+        """The path, or ":memory:"."""
+        return self._connections.place.location
+
+    @property
+    def read_only(self) -> bool:
+        """Whether this user may only read: writes raise `Unavailable`."""
+        return self._connections.place.read_only
+
+    def __repr__(self) -> str:
+        return f"SqliteStore({self.location!r})"
+
+    # --- writing
+
+    def commit(self, change: Commit) -> Receipt:
+        """Writes everything one add brings, or nothing.
+
+        Raises:
+            Busy: what a revision builds on has changed, or the lock was not to be had.
+            BadSetting: a value that could not come back as it was, or an idempotency key used for something else.
+            UsageError, NotFound: ids that exist already, were erased, or do not exist.
+            Full, Unavailable, Corrupt: as their names say.
+        """
+        prepared = writing.prepare(change)
+        with self._connections.writing() as db:
+            return writing.commit(db, change, prepared)
+
+    def erase(
+        self, scope: Scope, events: Sequence[EventId], *, actor: str, at: datetime, reason: str
+    ) -> Deletion:
+        """Removes events and what only they support; `pending` while another reader still holds the old state.
+
+        Raises:
+            NotFound: an id that is no event of the scope; nothing is removed.
+        """
+        with self._connections.writing() as db:
+            deletion = erasing.erase(db, scope, events, actor=actor, at=at, reason=reason)
+        return deletion if self._forget_log() else _pending(deletion)
+
+    def touch(self, rows: Sequence[Row], at: datetime) -> None:
+        """Counts a recall of these engram versions."""
+        if rows:
+            with self._connections.writing() as db:
+                reading.touch(db, rows, time_cell(at))
+
+    def reset(self) -> None:
+        """Erases everything but the audit."""
+        with self._connections.writing() as db:
+            erasing.reset(db, datetime.now(UTC))
+        self._forget_log()
+
+    def _forget_log(self) -> bool:
+        if self._connections.in_memory:
+            return True
+        with self._connections.alone() as db:
+            return care.cut_log(db)
+
+    # --- reading
+
+    def events(self, ids: Sequence[str]) -> dict[str, Event]:
+        """The events of these ids, in the order asked; unknown ids are absent."""
+        with self._connections.snapshot() as db:
+            return reading.events(db, ids)
+
+    def erased(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids under which a tombstone stands."""
+        with self._connections.snapshot() as db:
+            return {
+                text_of(id) for (id,) in writing.chosen(db, "select id from tombstones where id in ({})", ids)
+            }
+
+    def about(self, targets: Sequence[str]) -> dict[str, list[Event]]:
+        """Corrections, rejections, pins and feedback about these ids, oldest first."""
+        with self._connections.snapshot() as db:
+            return reading.about(db, targets)
+
+    def journal(
+        self,
+        scope: Scope,
+        where: Where = EVERYTHING,
+        *,
+        kinds: tuple[str, ...] | None = ("message",),
+        after: int = 0,
+        limit: int = 100,
+        newest_first: bool = False,
+    ) -> list[tuple[int, Event]]:
+        """Events with their journal numbers, in journal order, those after number `after` (before it, newest first)."""
+        with self._connections.reading() as db:
+            return reading.journal(db, scope, where, kinds, after, limit, newest_first)
+
+    def engrams(self, ids: Sequence[str]) -> dict[str, Engram]:
+        """Current versions, in the order asked; unknown ids are absent."""
+        with self._connections.snapshot() as db:
+            return reading.engrams(db, ids)
+
+    def engrams_at(self, rows: Sequence[Row]) -> list[Engram]:
+        """The engram versions of these rows, in the order asked; rows that are gone are left out."""
+        with self._connections.reading() as db:
+            return reading.engrams_at(db, rows)
+
+    def list_engrams(
+        self, scope: Scope, where: Where = EVERYTHING, *, after: int = 0, limit: int = 100
+    ) -> list[tuple[Row, Engram]]:
+        """Engram versions that hold under `where`, by row, those after row `after`."""
+        with self._connections.snapshot() as db:
+            return reading.list_engrams(db, scope, where, after, limit)
+
+    def matching(self, scope: Scope, where: Where = EVERYTHING) -> Int64:
+        """Rows, ascending, of the engram versions inside the scope that hold under `where`: int64[n]."""
+        with self._connections.reading() as db:
+            return reading.matching(db, scope, where)
+
+    def versions(self, id: str) -> list[Revision]:
+        """Every version of an engram, or of all engrams that name this event as source, oldest first."""
+        with self._connections.reading() as db:
+            return reading.versions(db, id)
+
+    def derived_from(self, ids: Sequence[str]) -> list[EngramId]:
+        """Engrams whose current version names one of these events or engrams as a source."""
+        with self._connections.snapshot() as db:
+            return reading.derived_from(db, ids)
+
+    def links(self, ids: Sequence[str]) -> list[Link]:
+        """Links that start or end at one of these engrams."""
+        with self._connections.snapshot() as db:
+            return reading.links(db, ids)
+
+    def stats(self, scope: Scope | None = None) -> Stats:
+        """Counts inside the scope; None: the whole store."""
+        with self._connections.snapshot() as db:
+            return reading.stats(db, scope, self._bytes())
+
+    def namespaces(self) -> list[str]:
+        """Every path under which something lies, sorted."""
+        with self._connections.reading() as db:
+            return reading.namespaces(db)
+
+    def known_sources(self, namespace: str, sources: Sequence[str]) -> set[str]:
+        """Which of these `Event.source` values are already in the journal of exactly this namespace."""
+        with self._connections.snapshot() as db:
+            return reading.known_sources(db, namespace, sources)
+
+    # --- for the index
+
+    def mark(self) -> Mark:
+        """How far the store has come; equal when nothing changed."""
+        with self._connections.reading() as db:
+            return loading.mark(db)
+
+    def entries(self, scope: Scope, *, after: int = 0, limit: int = 100_000) -> Iterator[EntryRow]:
+        """Entries of every engram version under the scope's path, by row; arrays are read-only."""
+        return loading.entries(self._connections, scope, after, limit)
+
+    def entry_columns(self, scope: Scope, *, after: int = 0, batch: int = 65_536) -> Iterator[EntryColumns]:
+        """What `entries` gives, all of it, as columns of at most `batch` rows each; arrays are read-only."""
+        return loading.entry_columns(self._connections, scope, after, batch)
+
+    def entry_vectors(self, scope: Scope, fingerprint: str, *, after: int = 0) -> tuple[Int64, Float32]:
+        """(rows ascending, float32[n, d]) of the versions under the scope's path with a vector of this embedder."""
+        with self._connections.reading() as db:
+            return loading.entry_vectors(db, scope, fingerprint, after)
+
+    def closings(self, scope: Scope, *, after: int) -> list[tuple[int, Row, int | None]]:
+        """(change number, row, closed_at) of versions closed since.
+
+        closed_at None: the row was erased. `OPEN_END`: the version stands, and its entry has changed.
+        """
+        with self._connections.reading() as db:
+            return loading.closings(db, scope, after)
+
+    # --- care
+
+    def check(self) -> list[Problem]:
+        """Everything that is wrong with the file; nothing is changed."""
+        with self._connections.snapshot() as db:
+            return care.problems(db)
+
+    def backup(self, path: Path, *, progress: Callable[[int, int], None] | None = None) -> None:
+        """Writes a consistent copy while others read and write; `progress` gets (pages copied, pages in all).
+
+        Raises:
+            UsageError: the path is the memory itself.
+            NotAMemory: something else lies there; it is left alone.
+            Full, Unavailable: as their names say.
+        """
+        with self._connections.snapshot() as db:
+            db.execute("select event from position").fetchone()  # from here on, this state
+            care.backup(db, self._connections.path, Path(path), progress)
+
+    def vacuum(self) -> None:
+        """Packs the file; others may read meanwhile.
+
+        Raises:
+            Busy: others kept it locked.
+            Full: no room for the packed copy.
+        """
+        with self._connections.alone() as db:
+            care.vacuum(db, self.location, self._connections.wait)
+
+    def audit(self, *, after: int = 0, limit: int = 100) -> list[Mapping[str, Json]]:
+        """Who did what when, oldest first: seq, at, actor, action, namespace, ids, note."""
+        with self._connections.reading() as db:
+            return auditing.read_audit(db, after, limit)
+
+    def close(self) -> None:
+        """Closes every connection; calls after it raise `Unavailable`."""
+        self._connections.close()
+
+    def _bytes(self) -> int:
+        path = self._connections.path
+        if path is None:
+            return 0
+        beside = (path, path.with_name(path.name + "-wal"))
+        return sum(each.stat().st_size for each in beside if each.exists())
+
+
+def _pending(deletion: Deletion) -> Deletion:
+    return Deletion(deletion.events, deletion.engrams, deletion.links, deletion.digest, "pending")

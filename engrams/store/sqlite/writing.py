@@ -1,0 +1,381 @@
+"""Commit: everything one add brings, in one transaction."""
+
+# ruff: noqa: S608 - statements are put together from this package's own words; every value is a parameter
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engrams.errors import BadSetting, Busy, NotFound, UsageError
+from engrams.ports import Commit, Entry, Revised
+from engrams.records import Change, Derived, Engram, Event, EventId, Link, Receipt
+from engrams.store.sqlite.auditing import append_audit
+from engrams.store.sqlite.cells import (
+    attachments_cell,
+    id_cell,
+    json_cell,
+    path_cell,
+    payload_cell,
+    text_cell,
+    text_of,
+    time_cell,
+    time_or_none,
+)
+from engrams.store.sqlite.schema import OPEN
+
+#: Ids in one `in (…)` list; well below SQLite's 32,766 parameters.
+IDS_AT_ONCE = 1_000
+
+
+@dataclass(slots=True)
+class Position:
+    """The counters of the file, read at the start of a transaction and written at its end."""
+
+    event: int
+    engram: int
+    change: int
+
+    @classmethod
+    def read(cls, db: sqlite3.Connection) -> Position:
+        """The counters as they stand."""
+        return cls(*db.execute("select event, engram, change from position").fetchone())
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Keeps the counters."""
+        db.execute(
+            "update position set event = ?, engram = ?, change = ?", (self.event, self.engram, self.change)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Cells made before the lock is taken; the namespace's number and the row number come first when they are known."""
+
+    events: list[tuple[str, tuple[Any, ...]]]
+    engrams: list[tuple[str, tuple[Any, ...], tuple[Any, ...], Engram, Entry]]
+
+
+def prepare(change: Commit) -> Prepared:
+    """Turns records into cells.
+
+    Raises:
+        BadSetting: something that could not be read back as it was.
+    """
+    made: list[tuple[Engram, Entry, Change, str, EventId | None]]
+    made = [(engram, entry, "ADD", "", None) for engram, entry in change.engrams]
+    made += [(r.engram, r.entry, r.change, r.reason, r.event_id) for r in change.revised]
+    return Prepared(
+        events=[(path_cell(event.namespace), _event_cells(event)) for event in change.events],
+        engrams=[
+            (
+                path_cell(g.namespace),
+                _head_cells(g, entry),
+                _content_cells(g, how, change.actor, reason, event),
+                g,
+                entry,
+            )
+            for g, entry, how, reason, event in made
+        ],
+    )
+
+
+def commit(db: sqlite3.Connection, change: Commit, prepared: Prepared) -> Receipt:
+    """Writes a commit inside an open transaction and returns its receipt, or the first one of the same key.
+
+    Raises:
+        Busy: somebody else changed what this commit builds on.
+        BadSetting: an idempotency key that stands for something else.
+        UsageError, NotFound: ids that exist already, were erased, or do not exist.
+    """
+    spaces = _namespaces(db, change, prepared)
+    first = _first_receipt(db, change, spaces)
+    if first is not None:
+        return first
+    position = Position.read(db)
+    if change.events:
+        _write_events(db, change.events, prepared, spaces, position)
+    if prepared.engrams:
+        _require_versions(db, change)
+        _close_revised(db, change.revised, position)
+        _write_engrams(db, change, prepared, spaces, position)
+    if change.links:
+        _write_links(db, change)
+    position.write(db)
+    if change.idempotency is not None:
+        key, digest = change.idempotency
+        row = (spaces[change.receipt.namespace], text_cell(key), digest, _receipt_cell(change.receipt))
+        db.execute("insert into receipts values (?, ?, ?, ?)", row)
+    ids = [*(e.id for e in change.events), *(r.engram.id for r in change.revised)]
+    note = f"{len(change.events)} events, {len(change.engrams)} engrams, {len(change.revised)} changed"
+    append_audit(db, change.recorded_at, change.actor, change.action, change.receipt.namespace, ids, note)
+    return change.receipt
+
+
+def chosen(db: sqlite3.Connection, sql: str, ids: Iterable[str]) -> list[tuple[Any, ...]]:
+    """The rows of a query with one `in ({})` list, for any number of ids."""
+    cells = [text_cell(each) for each in dict.fromkeys(ids)]
+    rows: list[tuple[Any, ...]] = []
+    for start in range(0, len(cells), IDS_AT_ONCE):
+        part = cells[start : start + IDS_AT_ONCE]
+        rows += db.execute(sql.format(", ".join("?" * len(part))), part).fetchall()
+    return rows
+
+
+def _namespaces(db: sqlite3.Connection, change: Commit, prepared: Prepared) -> dict[str, int]:
+    paths = {path_cell(change.receipt.namespace)}
+    paths.update(path for path, _ in prepared.events)
+    paths.update(path for path, *_ in prepared.engrams)
+    found: dict[str, int] = {}
+    for path in sorted(paths):
+        row = db.execute("select ns from namespaces where path = ?", (path,)).fetchone()
+        if row is None:
+            sql = "insert into namespaces select ifnull(max(ns), 0) + 1, ? from namespaces"
+            db.execute(sql, (path,))
+            row = db.execute("select ns from namespaces where path = ?", (path,)).fetchone()
+        found[path] = row[0]
+    return found
+
+
+def _first_receipt(db: sqlite3.Connection, change: Commit, spaces: dict[str, int]) -> Receipt | None:
+    if change.idempotency is None:
+        return None
+    key, digest = change.idempotency
+    ns = spaces[change.receipt.namespace]
+    row = db.execute(
+        "select digest, receipt from receipts where ns = ? and key = ?", (ns, text_cell(key))
+    ).fetchone()
+    if row is None:
+        return None
+    if row[0] is not None and row[0] != digest:
+        raise BadSetting("idempotency_key", key, "a key not yet used for something else in this namespace")
+    return receipt_of(row[1])
+
+
+def _receipt_cell(receipt: Receipt) -> str | bytes | None:
+    derived = [[d.id, d.kind, d.change, list(d.sources)] for d in receipt.derived]
+    return json_cell([receipt.namespace, list(receipt.event_ids), derived], "receipt")
+
+
+def receipt_of(cell: Any) -> Receipt:
+    """The receipt that a repeated call gets."""
+    namespace, events, derived = json.loads(text_of(cell))
+    made = tuple(Derived(id, kind, how, tuple(sources)) for id, kind, how, sources in derived)
+    return Receipt(namespace, tuple(EventId(each) for each in events), made, repeated=True)
+
+
+def _event_cells(e: Event) -> tuple[Any, ...]:
+    return (
+        e.kind,
+        text_cell(e.role),
+        text_cell(e.speaker),
+        text_cell(e.session),
+        text_cell(e.agent_id),
+        text_cell(e.run_id),
+        text_cell(e.thread),
+        time_cell(e.occurred_at, "occurred_at"),
+        time_cell(e.recorded_at, "recorded_at"),
+        text_cell(e.content),
+        json_cell(e.metadata, "metadata"),
+        attachments_cell(e.attachments),
+        text_cell(e.source),
+        text_cell(e.target),
+    )
+
+
+def _head_cells(g: Engram, entry: Entry) -> tuple[Any, ...]:
+    return (
+        text_cell(g.thread),
+        text_cell(g.session),
+        text_cell(g.agent_id),
+        text_cell(g.run_id),
+        text_cell(g.speaker),
+        text_cell(g.role),
+        g.kind,
+        g.recipe,
+        g.state,
+        int(g.pinned),
+        time_cell(g.occurred_at, "occurred_at"),
+        time_cell(g.recorded_at, "recorded_at"),
+        OPEN,
+        time_or_none(g.valid_from, "valid_from"),
+        time_or_none(g.valid_to, "valid_to"),
+        entry.length,
+        entry.flags,
+        entry.terms.astype("<u4", copy=False).tobytes(),
+        entry.counts.astype(np.uint8, copy=False).tobytes(),
+        entry.pieces.astype("<u2", copy=False).tobytes(),
+    )
+
+
+def _content_cells(
+    g: Engram, change: Change, actor: str, reason: str, event: EventId | None
+) -> tuple[Any, ...]:
+    return (
+        text_cell(g.content),
+        json_cell(g.keys and list(g.keys), "keys"),
+        payload_cell(g.payload),
+        json_cell(g.metadata, "metadata"),
+        g.strength,
+        g.confidence,
+        change,
+        text_cell(actor),
+        text_cell(reason),
+        text_cell(event),
+    )
+
+
+def _write_events(
+    db: sqlite3.Connection,
+    events: Sequence[Event],
+    prepared: Prepared,
+    spaces: dict[str, int],
+    position: Position,
+) -> None:
+    ids = [event.id for event in events]
+    erased = chosen(db, "select id from tombstones where id in ({})", ids)
+    if erased:
+        raise UsageError(
+            f"event {text_of(erased[0][0])} was erased from this memory and is not written again"
+        )
+    rows = [
+        (position.event + number, id_cell(id), spaces[path], *cells)
+        for number, (id, (path, cells)) in enumerate(zip(ids, prepared.events, strict=True), 1)
+    ]
+    try:
+        db.executemany(f"insert into events values ({', '.join('?' * 17)})", rows)
+    except sqlite3.IntegrityError as error:
+        raise UsageError(
+            f"an event of this commit is already in the journal ({error}); events are written once"
+        ) from error
+    position.event += len(rows)
+
+
+def _require_versions(db: sqlite3.Connection, change: Commit) -> None:
+    """New engrams are new, revised ones build on what is current."""
+    new = {engram.id for engram, _ in change.engrams}
+    if len(new) < len(change.engrams):
+        raise UsageError("a commit names one new engram twice; give each one id")
+    if any(engram.version != 1 for engram, _ in change.engrams):
+        raise UsageError("a new engram starts at version 1; later versions go into `revised`")
+    made = chosen(db, "select id from engrams where id in ({}) limit 1", new)
+    if made:
+        raise Busy(f"engram {text_of(made[0][0])} was made meanwhile; read it and revise it, or try again")
+    if not change.revised:
+        return
+    asked = {r.engram.id: r.engram.version for r in change.revised}
+    if len(asked) < len(change.revised):
+        raise UsageError("a commit revises one engram twice; one version at a time")
+    sql = "select id, max(version) from engrams where id in ({}) group by id"
+    found = {text_of(id): version for id, version in chosen(db, sql, asked)}
+    for id, version in asked.items():
+        if id not in found:
+            raise NotFound(f"no engram {id} to revise")
+        if version != found[id] + 1:
+            raise Busy(
+                f"engram {id} is at version {found[id]}: version {version} does not follow; read it and try again"
+            )
+
+
+def _close_revised(db: sqlite3.Connection, revised: Sequence[Revised], position: Position) -> None:
+    for each in revised:
+        ns, row, began = db.execute(
+            "select ns, row, recorded_at from engrams where id = ? and closed_at = ?",
+            (text_cell(each.engram.id), OPEN),
+        ).fetchone()
+        # Never before it began, also when the clock went backwards: then the version was current for no time at all.
+        closed = max(began, time_cell(each.engram.recorded_at))
+        db.execute("update engrams set closed_at = ? where ns = ? and row = ?", (closed, ns, row))
+        position.change += 1
+        db.execute("insert into changes values (?, ?, ?, ?)", (position.change, ns, row, closed))
+
+
+def _write_engrams(
+    db: sqlite3.Connection, change: Commit, prepared: Prepared, spaces: dict[str, int], position: Position
+) -> None:
+    here: set[str] = {event.id for event in change.events}
+    first_events: dict[str, str] = {}
+    heads: list[tuple[Any, ...]] = []
+    contents: list[tuple[Any, ...]] = []
+    sources: list[tuple[int, int, str]] = []
+    recalls: list[tuple[int, int, int | None]] = []
+    vectors: list[tuple[int, int, int, bytes]] = []
+    row = position.engram
+    for path, head, content, engram, entry in prepared.engrams:
+        row += 1
+        ns = spaces[path]
+        first = first_event(db, engram.id, engram.sources, here, first_events)
+        first_events[engram.id] = first
+        heads.append((ns, row, id_cell(engram.id), engram.version, first, *head))
+        contents.append((row, ns, *content))
+        sources.extend((row, at, id_cell(source, "source")) for at, source in enumerate(engram.sources))
+        if engram.recall_count or engram.last_recalled_at is not None:
+            recalls.append(
+                (row, engram.recall_count, time_or_none(engram.last_recalled_at, "last_recalled_at"))
+            )
+        for fingerprint, vector in entry.vectors.items():
+            vectors.append((ns, row, model_number(db, fingerprint), np.asarray(vector, "<f4").tobytes()))
+    db.executemany(f"insert into contents values ({', '.join('?' * 12)})", contents)
+    db.executemany(f"insert into engrams values ({', '.join('?' * 25)})", heads)
+    db.executemany("insert into sources values (?, ?, ?)", sources)
+    if recalls:
+        db.executemany("insert into recalls values (?, ?, ?)", recalls)
+    if vectors:
+        db.executemany("insert into vectors values (?, ?, ?, ?)", vectors)
+    position.engram = row
+
+
+def first_event(
+    db: sqlite3.Connection, id: str, sources: Sequence[str], events: set[str], made: dict[str, str]
+) -> str:
+    """The first event an engram came from, through other engrams if need be; its own id where there is none."""
+    for source in sources:
+        if source in events:
+            return source
+        if source in made:
+            return made[source]
+        cell = text_cell(source)
+        if db.execute("select 1 from events where id = ?", (cell,)).fetchone():
+            return source
+        row = db.execute(
+            "select event from engrams where id = ? order by version desc limit 1", (cell,)
+        ).fetchone()
+        if row is not None:
+            return str(text_of(row[0]))
+    return id
+
+
+def model_number(db: sqlite3.Connection, fingerprint: str) -> int:
+    """The number under which an embedder's vectors lie."""
+    db.execute("insert or ignore into models (fingerprint) values (?)", (fingerprint,))
+    return int(db.execute("select model from models where fingerprint = ?", (fingerprint,)).fetchone()[0])
+
+
+def _write_links(db: sqlite3.Connection, change: Commit) -> None:
+    ends = {end for link in change.links for end in (link.source, link.target)}
+    found = {text_of(id): ns for id, ns in chosen(db, "select id, ns from engrams where id in ({})", ends)}
+    missing = [end for end in ends if end not in found]
+    if missing:
+        raise NotFound(
+            f"a link names engram {min(missing)}, which does not exist; write it first or in the same commit"
+        )
+    db.executemany(
+        "insert into links values (?, ?, ?, ?, ?, ?) "
+        "on conflict (source, target, relation, recipe) do update set weight = excluded.weight",
+        [_link_cells(link, found[link.source]) for link in change.links],
+    )
+
+
+def _link_cells(link: Link, ns: int) -> tuple[Any, ...]:
+    return (
+        text_cell(link.source),
+        text_cell(link.target),
+        text_cell(link.relation),
+        link.recipe,
+        link.weight,
+        ns,
+    )
