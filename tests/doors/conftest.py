@@ -15,7 +15,13 @@ import pytest
 
 from engrams.serve.cli import main
 
-PROGRAM = (sys.executable, "-W", "error", "-c", "import sys; from engrams.serve.cli import main; sys.exit(main())")
+PROGRAM = (
+    sys.executable,
+    "-W",
+    "error",
+    "-c",
+    "import sys; from engrams.serve.cli import main; sys.exit(main())",
+)
 
 
 @dataclass(frozen=True)
@@ -69,14 +75,19 @@ def process(database: Path) -> Engrams:
     """Runs a command line as a process of its own."""
 
     def run(
-        *arguments: str | bytes, stdin: bytes = b"", env: Mapping[str, str] | None = None, cwd: Path | None = None
+        *arguments: str | bytes,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
     ) -> Answer:
         done = subprocess.run(
             [*PROGRAM, *arguments],
             input=stdin, env={**os.environ, **(env or {})}, cwd=cwd, capture_output=True, check=False,
         )  # fmt: skip
         return Answer(
-            done.returncode, done.stdout.decode("utf-8", "backslashreplace"), done.stderr.decode("utf-8", "backslashreplace")
+            done.returncode,
+            done.stdout.decode("utf-8", "backslashreplace"),
+            done.stderr.decode("utf-8", "backslashreplace"),
         )
 
     return run
