@@ -80,7 +80,11 @@ class TokenTable(Protocol):
         ...
 
     def similarity(self, piece: int) -> Float32:
-        """Cosine of one piece with every piece of the vocabulary, negative ones set to 0, float32[v]. Not to be changed."""
+        """Cosine of one piece with every piece of the vocabulary, negative ones set to 0, float32[v]."""
+        ...
+
+    def similarities(self, pieces: Sequence[int], among: npt.NDArray[np.integer]) -> Float32:
+        """`similarity` of q pieces at once, worked out for the pieces `among` only, 0 for all others, float32[q, v]."""
         ...
 
 

@@ -1,0 +1,118 @@
+"""The static table: one small vector per word piece, shipped in the package; meaning without a forward pass."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engrams.errors import StoreError
+from engrams.models.wordpiece import WordPiece, split
+from engrams.words import STOP_WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from engrams.ports import Float32, UInt16
+
+HERE = Path(__file__).parent
+TABLE = HERE / "static_table.npy"
+VOCABULARY = HERE / "static_table_vocabulary.txt"
+
+TABLE_DIGEST = "9a7fccd2fc4893cf31ddf61894971297b5a5394052ce8c16cc5607b593b9da6f"
+VOCABULARY_DIGEST = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
+"""SHA-256 of the committed files, as `scripts/build_static_table.py` prints them; a test compares."""
+
+SCALE = 127
+"""The table holds unit vectors times this, rounded to int8."""
+
+CACHED_WORDS = 100_000
+"""Distinct words whose content pieces are remembered; when full the memory starts afresh."""
+
+
+class StaticTable:
+    """Vectors of the word pieces of all-MiniLM-L6-v2: its input embeddings, centred, 64 dimensions, int8.
+
+    `vectors` int8[v, d], rows of length `SCALE`; `vocabulary` the v pieces by id. Safe from several threads.
+    """
+
+    def __init__(self, vectors: npt.NDArray[np.int8], vocabulary: Sequence[str]) -> None:
+        if len(vectors) != len(vocabulary):
+            raise StoreError(
+                f"the static table has {len(vectors)} vectors and {len(vocabulary)} pieces; reinstall engrams"
+            )
+        self._words = WordPiece(vocabulary)
+        self._vectors = vectors
+        self._wide: Float32 | None = None
+        self._content = [_bears_content(piece) for piece in vocabulary]
+        self._cache: dict[str, tuple[int, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._vectors)
+
+    def pieces(self, text: str) -> UInt16:
+        """Distinct content-bearing piece ids of a text, ascending, uint16[p]; empty where it has none.
+
+        Stop words, punctuation, special and unknown pieces bear no content.
+        """
+        found: set[int] = set()
+        cache = self._cache
+        for word in split(text):
+            held = cache.get(word)
+            if held is None:
+                held = self._content_pieces(word)
+            found.update(held)
+        return np.array(sorted(found), dtype=np.uint16)
+
+    def count(self, text: str) -> int:
+        """How many word pieces a text has, stop words and punctuation included."""
+        word_ids = self._words.word_ids
+        return sum(len(word_ids(word)) for word in split(text))
+
+    def similarity(self, piece: int) -> Float32:
+        """Cosine of one piece with every piece of the vocabulary, negative ones set to 0, float32[v]."""
+        return self.similarities((piece,), np.arange(len(self._vectors)))[0]
+
+    def similarities(self, pieces: Sequence[int], among: npt.NDArray[np.integer]) -> Float32:
+        """Cosines of q pieces with the pieces `among`, negative ones and all other pieces 0, float32[q, v]."""
+        if self._wide is None:  # two threads may both make it: the same values, one of them kept
+            self._wide = self._vectors.astype(np.float32) / np.float32(SCALE)
+        wide = self._wide
+        found = (wide[among] @ wide[list(pieces)].T).T
+        out = np.zeros((len(pieces), len(wide)), dtype=np.float32)
+        out[:, among] = np.maximum(found, 0)
+        return out
+
+    def _content_pieces(self, word: str) -> tuple[int, ...]:
+        if len(self._cache) >= CACHED_WORDS:
+            self._cache.clear()
+        kept = tuple(piece for piece in self._words.word_ids(word) if self._content[piece])
+        self._cache[word] = kept
+        return kept
+
+
+def _bears_content(piece: str) -> bool:
+    if len(piece) > 1 and piece.startswith("[") and piece.endswith("]"):  # [CLS], [UNK], [unused7]
+        return False
+    return piece not in STOP_WORDS and any(letter.isalnum() for letter in piece)
+
+
+@lru_cache(maxsize=1)
+def shipped_table() -> StaticTable:
+    """The table of this package, read on first use and shared; the file stays mapped, not copied.
+
+    Raises:
+        StoreError: the files are missing or do not fit together.
+    """
+    try:
+        vectors = np.load(TABLE, mmap_mode="r", allow_pickle=False)
+        vocabulary = VOCABULARY.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as cause:
+        raise StoreError(
+            f"the static table of engrams cannot be read ({cause}); reinstall engrams"
+        ) from cause
+    return StaticTable(vectors, vocabulary)
