@@ -87,6 +87,8 @@ class Arrays:
         if not len(new.rows):
             return
         tables, size = self.tables, len(new.rows)
+        if size >= TAIL_ROWS:
+            self._seal()
         thread = tables.thread.assign(hashes(zip(new.namespaces, new.threads, strict=True), size))
         tables.namespace.assign(new.namespaces)
         fresh: dict[str, npt.NDArray[Any]] = {
@@ -189,7 +191,6 @@ class Arrays:
     def _post(self, new: EntryColumns) -> None:
         size = len(new.rows)
         if size >= TAIL_ROWS:
-            self._seal()
             rows = np.repeat(np.arange(size), new.term_counts)
             fresh = Segment(size, Inverted.of(new.terms, rows, new.counts))
             self._segments = tuple(settled((*self._segments, fresh)))
