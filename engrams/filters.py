@@ -61,7 +61,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Comparison:
     """One condition. `name` is a reserved field, or a metadata key where `metadata` is true.
 
     `value` is text, a number, a bool or None; a `Span` for times; a tuple of these for `in`.
@@ -71,8 +71,6 @@ class Test:
     metadata: bool
     op: Operator
     value: Any
-
-    __test__ = False  # no test class, whatever a test runner makes of the name
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ class Not:
     part: Filter
 
 
-Filter: TypeAlias = Test | And | Or | Not
+Filter: TypeAlias = Comparison | And | Or | Not
 
 
 class _Reader:
@@ -141,7 +139,7 @@ class _Reader:
             return And(parts)
         return Or(parts) if key == "OR" else Not(Or(parts))
 
-    def condition(self, key: str, op: Json, value: Json) -> Test:
+    def condition(self, key: str, op: Json, value: Json) -> Comparison:
         if op not in OPERATORS:
             raise UnknownName(f"filter operator on {key!r}", str(op), OPERATORS)
         self.conditions += 1
@@ -159,10 +157,10 @@ class _Reader:
         if not metadata and name in SCOPE_FIELDS and op not in ("eq", "ne", "in"):
             raise UsageError(f"filter on {key!r}: found the operator {op!r}; expected eq, ne or in")
         if op != "in":
-            return Test(name, metadata, op, self.value(key, metadata, op, value))
+            return Comparison(name, metadata, op, self.value(key, metadata, op, value))
         if not isinstance(value, list | tuple | set | frozenset):
             raise UsageError(f"filter on {key!r}: 'in' found {_shown(value)}; expected a list of values")
-        return Test(name, metadata, op, tuple(self.value(key, metadata, "eq", each) for each in value))
+        return Comparison(name, metadata, op, tuple(self.value(key, metadata, "eq", each) for each in value))
 
     def value(self, key: str, metadata: bool, op: str, value: Json) -> Any:
         if not metadata and key in TIME_FIELDS:
@@ -216,7 +214,7 @@ def holds(condition: Filter | None, fields: Mapping[str, Json]) -> bool:
     return meets(condition, fields.get(condition.name))
 
 
-def meets(test: Test, found: Json) -> bool:
+def meets(test: Comparison, found: Json) -> bool:
     """Whether the value found (None where missing) meets one condition."""
     if test.op == "eq":
         return _same(found, test.value)
@@ -257,15 +255,15 @@ def fields_of(record: Event | Engram) -> dict[str, Json]:
     }
 
 
-def tests_of(condition: Filter | None) -> Iterable[Test]:
+def comparisons(condition: Filter | None) -> Iterable[Comparison]:
     """Every single condition inside a filter, in the order written."""
-    if isinstance(condition, Test):
+    if isinstance(condition, Comparison):
         yield condition
     elif isinstance(condition, Not):
-        yield from tests_of(condition.part)
+        yield from comparisons(condition.part)
     elif condition is not None:
         for part in condition.parts:
-            yield from tests_of(part)
+            yield from comparisons(part)
 
 
 def _time(key: str, op: str, value: Json) -> Span | None:

@@ -127,7 +127,7 @@ def _filter(made: Condition, where: Where, alias: str, metadata: str) -> None:
         return
     params: list[Cell] = []
     made.add(_Writer(alias, metadata, params).clause(tree), *params)
-    made.reads_contents = any(test.metadata for test in filters.tests_of(tree))
+    made.reads_contents = any(test.metadata for test in filters.comparisons(tree))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +139,14 @@ class _Writer:
     params: list[Cell]
 
     def clause(self, condition: filters.Filter) -> str:
-        if isinstance(condition, filters.Test):
+        if isinstance(condition, filters.Comparison):
             return self.test(condition)
         if isinstance(condition, filters.Not):
             return f"not ({self.clause(condition.part)})"
         join = " and " if isinstance(condition, filters.And) else " or "
         return f"({join.join(self.clause(part) for part in condition.parts)})"
 
-    def test(self, test: filters.Test) -> str:
+    def test(self, test: filters.Comparison) -> str:
         if test.metadata:
             return self.in_metadata(test)
         column = f"{self.alias}.{test.name}"
@@ -178,7 +178,7 @@ class _Writer:
         self.params.append(span.last if op in ("gt", "lte") else span.first)
         return f"{column} {sign} ?"
 
-    def in_metadata(self, test: filters.Test) -> str:
+    def in_metadata(self, test: filters.Comparison) -> str:
         """The spelling of a text must occur in the JSON: a quick look before reading it."""
         wanted = test.value if test.op == "in" else (test.value,)
         exact = test.op in ("eq", "in", "contains") and 0 < len(wanted) <= MOST_SPELLINGS
@@ -193,7 +193,7 @@ class _Writer:
         looks = " or ".join([f"ifnull(instr({self.metadata}, ?), 0)"] * len(spellings))
         return f"(({looks}) and {self.call(test, self.metadata)})"
 
-    def call(self, test: filters.Test, column: str) -> str:
+    def call(self, test: filters.Comparison, column: str) -> str:
         name = f"{filters.METADATA}{test.name}" if test.metadata else test.name
         value = list(test.value) if isinstance(test.value, tuple) else test.value
         self.params.append(text_cell(json_text({name: {test.op: value}})))
@@ -201,9 +201,9 @@ class _Writer:
 
 
 @lru_cache(maxsize=256)
-def _read(expression: str | bytes) -> filters.Test:
+def _read(expression: str | bytes) -> filters.Comparison:
     test = filters.parse(json.loads(text_of(expression)))
-    assert isinstance(test, filters.Test)
+    assert isinstance(test, filters.Comparison)
     return test
 
 
