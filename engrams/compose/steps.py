@@ -65,7 +65,8 @@ class FitBudget(Step[Ranked[Engram], Chosen]):
         """Chooses greedily by rank."""
         budget = value.query.budget if value.query.budget is not None else self.tokens
         count = run.tokenizer.count
-        largest = max(self.shortest, int(budget * self.share))
+        shortest = min(self.shortest, budget // 4)  # a tiny budget still gets something
+        largest = int(budget * self.share)
         left = budget
         items: list[Scored[Engram]] = []
         texts: list[str] = []
@@ -74,7 +75,7 @@ class FitBudget(Step[Ranked[Engram], Chosen]):
             overhead = count(line(scored.item, 100, "")) + _HEADING
             text = scored.item.content
             if count(text) + overhead > room:
-                if room - overhead < self.shortest:
+                if room - overhead < max(1, shortest):
                     continue
                 text = condense(text, value.query.text, room - overhead, count)
                 if not text:
@@ -82,7 +83,7 @@ class FitBudget(Step[Ranked[Engram], Chosen]):
             left -= count(text) + overhead
             items.append(scored)
             texts.append(text)
-            if left < self.shortest:
+            if left < shortest:
                 break
         return Chosen(value.query, tuple(items), tuple(texts), budget, value.confidence)
 
