@@ -17,6 +17,7 @@ from engrams.errors import NotFound, UsageError
 from engrams.serve.cli.call import Call, command
 from engrams.serve.cli.output import clean, counted, plain, shown_path, when
 from engrams.serve.cli.stage import Stage, program
+from engrams.serve.cli.writing import there
 
 if TYPE_CHECKING:
     from engrams.memory import Imported, Memory
@@ -59,6 +60,9 @@ def demo(call: Call, /, own: str | None, file: str | None, keep: str | None, ask
 
     if any(not question.strip() for question in ask):
         raise UsageError('--ask needs a question, as in: --ask "When is the wedding?"')
+    own = file or own
+    if own is not None:
+        there(own)
     stage = Stage(call.out)
     with _place(keep) as place, Memory.open(place, actor="demo") as memory:
         kept = place if keep else None
@@ -66,10 +70,10 @@ def demo(call: Call, /, own: str | None, file: str | None, keep: str | None, ask
             "Engrams: long-term memory in one file. No key, no network, no language model in this demo.",
             "bold",
         )
-        if own or file:
+        if own is not None:
             from engrams.serve.cli.demo_own import play
 
-            play(call, stage, memory, str(file or own), ask, kept)
+            play(call, stage, memory, own, ask, kept)
         else:
             _play(call, stage, memory, ask, kept)
     stage.close()

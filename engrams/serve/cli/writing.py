@@ -83,6 +83,8 @@ def import_(call: Call, /, files: tuple[str, ...], form: str | None) -> None:
     ChatGPT, Claude, Slack and WhatsApp exports, JSON lines of messages, text, Markdown: told apart by content.
     Importing a file again adds only what is new in it. - reads standard input.
     """
+    for name in files:
+        there(name)  # a slip in one name stops it all before anything is written
     found: list[Imported] = []
     failed: list[EngramsError] = []
     with call.memory(make=True) as memory:
@@ -122,12 +124,22 @@ def incoming(name: str, *, folders: bool = False) -> Iterator[Path]:
                 shutil.copyfileobj(sys.stdin.buffer, out)
             yield path
         return
-    path = Path(name)
-    if not path.exists():
-        raise NotFound(f"there is no file {clean(name)}; give the path of an export or transcript")
+    path = there(name)
     if path.is_dir() and not folders:
         raise UsageError(f"{clean(name)} is a folder; give a file in it")
     yield path
+
+
+def there(name: str) -> Path:
+    """The path of a file that is to be read.
+
+    Raises:
+        NotFound: nothing is there.
+    """
+    path = Path(name)
+    if name != "-" and not path.exists():
+        raise NotFound(f"there is no file {clean(name)}; give the path of an export or transcript")
+    return path
 
 
 def _report(call: Call, found: list[Imported], where: str) -> None:
