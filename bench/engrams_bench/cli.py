@@ -16,7 +16,7 @@ from engrams_bench.compare import compare
 from engrams_bench.convert import convert
 from engrams_bench.datasets import DATASETS, find
 from engrams_bench.errors import BenchError
-from engrams_bench.folder import data_folder, files_of
+from engrams_bench.folder import data_folder, files_of, require
 from engrams_bench.plots import draw
 from engrams_bench.printing import columns, differences, shown
 from engrams_bench.report import gather, insert, markdown
@@ -69,15 +69,11 @@ def _sets(names: Sequence[str], folder: Path) -> list[DataSet]:
     return [DATASETS[name] for name in SETS if files_of(DATASETS[name], folder)]
 
 
-def _place(out: Path | None, several: bool, name: str, whole: bool) -> Path | None:
+def _place(out: Path | None, name: str, whole: bool) -> Path | None:
     """Where a result goes: the file or folder that was named, else the committed results, for whole runs only."""
     if out is None:
         return RESULTS / f"{name}.json" if whole and RESULTS.is_dir() else None
-    if out.suffix == ".json" and not several:
-        return out
-    if out.suffix == ".json":
-        raise BenchError(f"--out {out}: several results; name a folder")
-    return out / f"{name}.json"
+    return out if out.suffix == ".json" else out / f"{name}.json"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -160,6 +156,10 @@ def run(
     chosen, data = _recipes(recipes, changes), _sets(sets, where)
     settings = Settings(ks, None if no_context else budget, store, limit)
     several = len(chosen) * len(data) > 1
+    if several and out is not None and out.suffix == ".json":
+        raise BenchError(f"--out {out}: {len(chosen) * len(data)} results; name a folder")
+    for one in data:
+        require(one, where)
     for one in data:
         for recipe in chosen:
             result = run_one(recipe, one, where, settings, None if quiet else _progress(recipe, one))
@@ -167,7 +167,7 @@ def run(
                 _clear()
                 click.echo(shown(result))
             # A changed recipe is not the one the tables speak of: it is kept only where the caller says so.
-            if place := _place(out, several, result.name, result.whole and not changes):
+            if place := _place(out, result.name, result.whole and not changes):
                 write(result, place)
                 click.echo(f"written: {place}", err=True)
 
