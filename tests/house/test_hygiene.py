@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from engrams.store.sqlite.schema import MIGRATIONS
+
 # About 400 lines is the aim (docs/design.md, Habits); beyond this a file holds two things.
 MOST_LINES = 450
 # Names that say nothing about what is inside.
@@ -104,3 +106,8 @@ def test_every_decision_is_one_page_and_says_why(root: Path) -> None:
         assert re.match(rf"# {int(path.name[:4])}\. ", text), f"{path.name}: the title carries the number"
         assert re.search(r"^## Why", text, re.MULTILINE), f"{path.name}: no section Why"
         assert len(text.splitlines()) <= 60, f"{path.name}: more than a page"
+
+
+def test_migrations_are_numbered_without_gaps_and_named_once() -> None:
+    assert [migration.version for migration in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
+    assert len({migration.name for migration in MIGRATIONS}) == len(MIGRATIONS)
