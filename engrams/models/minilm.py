@@ -104,7 +104,7 @@ class MiniLM:
 
         Raises:
             BadSetting: `texts` is no list of str.
-            ModelError: the graph cannot be loaded.
+            ModelError: the graph cannot be loaded or run.
         """
         wanted = checked_texts(texts)
         out = np.empty((len(wanted), self._dimensions), np.float32)
@@ -127,7 +127,12 @@ class MiniLM:
         for row, text in enumerate(ids):
             pieces[row, : len(text)] = text
             mask[row, : len(text)] = 1
-        answer = session.run(None, {"input_ids": pieces, "attention_mask": mask})[0]
+        try:
+            answer = session.run(None, {"input_ids": pieces, "attention_mask": mask})[0]
+        except _failures() as cause:
+            raise ModelError(
+                f"{self._fingerprint}: onnxruntime could not run {pieces.shape}: {cause}"
+            ) from cause
         return unit_rows(answer, len(ids), self._dimensions, self._fingerprint)
 
     def _load(self) -> tuple[Any, Pieces]:
@@ -188,7 +193,6 @@ def _installed_weights() -> Path:
 
 def _session(graph: Path, threads: int) -> Any:
     import onnxruntime
-    from onnxruntime.capi import onnxruntime_pybind11_state as native
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -198,5 +202,22 @@ def _session(graph: Path, threads: int) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    except (native.Fail, native.InvalidProtobuf, native.InvalidGraph, native.NoSuchFile) as cause:
+    except _failures() as cause:
         raise ModelError(f"{graph} is not a graph that onnxruntime can load: {cause}; {MENDED}") from cause
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises; its exceptions have no ancestor of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as native
+
+    return (
+        native.EngineError,
+        native.Fail,
+        native.InvalidArgument,
+        native.InvalidGraph,
+        native.InvalidProtobuf,
+        native.NoModel,
+        native.NoSuchFile,
+        native.NotImplemented,
+        native.RuntimeException,
+    )
