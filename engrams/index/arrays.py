@@ -12,6 +12,7 @@ import numpy.typing as npt
 from engrams.errors import Mismatch
 from engrams.index.codes import Codes, Names, Tables, hashes
 from engrams.index.growing import Growing
+from engrams.index.keeping import Keeping, renumbered
 from engrams.index.postings import (
     TAIL_POSTINGS,
     TAIL_ROWS,
@@ -79,7 +80,9 @@ class Arrays:
         event = self.tables.event.assign(hashes(new.sources, len(new.sources)))
         current = new.closed_at == OPEN_END
         self.closed += int(np.count_nonzero(~current))
-        live = np.fromiter((s == "active" for s in new.states), np.bool_, len(new.states))
+        live = np.ones(len(new.rows), np.bool_)
+        if new.states.count("active") < len(new.states):
+            live = np.array([state == "active" for state in new.states], np.bool_)
         if not self.history:
             live &= current
         if not live.all():
@@ -134,17 +137,20 @@ class Arrays:
     def kept(self, mask: Bool) -> Arrays:
         """New arrays of the rows where the mask is True: nothing in them, not even a name, comes from the others."""
         self._seal()
+        keep = Keeping(mask)
         other = Arrays(len(self._frequency), self.vectors.kept(mask), history=self.history)
         other.closed = self.closed
         for name in COLUMNS:
-            other._columns[name] = Growing(self.column(name)[mask])
+            other._columns[name] = Growing(keep.of(self.column(name)))
+        other._threads = self._threads.kept(
+            keep, other.column("thread"), other.column("event"), self.column("thread")
+        )
         other._take_codes(self.tables)
-        other._threads.relink(other.column("thread"), other.column("event"), other.tables.thread.size)
-        sizes = np.diff(self._offsets.now())
-        other._offsets.extend(np.cumsum(sizes[mask]))
-        stay = np.repeat(mask, sizes)
-        other._pieces.extend(self._pieces.now()[stay])
-        other._frequency = self._frequency - self._count(self._pieces.now()[~stay])
+        offsets = self._offsets.now()
+        other._offsets.extend(np.cumsum(keep.of(np.diff(offsets))))
+        stay, gone = keep.ragged(self._pieces.now(), offsets)
+        other._pieces = Growing(stay)
+        other._frequency = self._frequency - self._count(gone)
         segments, first = [], 0
         for segment in self._segments:
             part = mask[first : first + segment.size]
@@ -227,15 +233,19 @@ class Arrays:
             tables.run,
         )
         mine.namespace = tables.namespace
-        used, thread = np.unique(self.column("thread"), return_inverse=True)
-        mine.thread = tables.thread.compacted(used)
-        self._columns["thread"] = Growing(thread.astype(np.int32))
+        mine.thread = tables.thread
+        anew = renumbered(self.column("thread"), tables.thread.size)
+        if anew is not None:
+            self._columns["thread"] = Growing(anew[0])
+            mine.thread = tables.thread.compacted(anew[1])
+            self._threads.take(anew[1])
         for name in ("speaker", "role", "kind"):
             known: Names = getattr(tables, name)
-            used, codes = np.unique(self.column(name), return_inverse=True)
-            unnamed = int(len(used) > 0 and used[0] < 0)
-            setattr(mine, name, Names(known.taken()[code] for code in used[unnamed:].tolist()))
-            self._columns[name] = Growing((codes - unnamed).astype(np.int32))
+            anew = renumbered(self.column(name), len(known.taken()))
+            if anew is not None:
+                self._columns[name] = Growing(anew[0])
+                known = Names(known.taken()[code] for code in anew[1].tolist())
+            setattr(mine, name, known)
 
     def _places(self, rows: Int64) -> tuple[Int64, Bool]:
         held = self.column("rows")
@@ -255,11 +265,14 @@ class Arrays:
 
 def _optional(codes: Codes, values: Sequence[str | None], beside: Sequence[str | None]) -> Int32:
     """Codes of (beside, value) pairs, -1 where the value is None."""
-    given = np.fromiter((v is not None for v in values), np.bool_, len(values))
+    missing = values.count(None)
+    if missing == 0:
+        return codes.assign(hashes(zip(beside, values, strict=True), len(values)))
     out = np.full(len(values), -1, np.int32)
-    if given.any():
+    if missing < len(values):
+        given = np.array([value is not None for value in values], np.bool_)
         pairs = compress(zip(beside, values, strict=True), given)
-        out[given] = codes.assign(hashes(pairs, int(np.count_nonzero(given))))
+        out[given] = codes.assign(hashes(pairs, len(values) - missing))
     return out
 
 

@@ -60,7 +60,7 @@ class Codes:
             self.size += len(first)
         return codes
 
-    def compacted(self, used: Int32) -> Codes:
+    def compacted(self, used: Int64) -> Codes:
         """A table of the codes in use alone (ascending), renumbered from 0 in the same order."""
         self._settle()
         keys, codes = self._table
@@ -108,24 +108,27 @@ class Codes:
 class Names:
     """Numbers names that are few and must be read back: speakers, roles, kinds."""
 
-    __slots__ = ("_codes", "_taken")
+    __slots__ = ("_codes", "_new", "_taken")
 
     def __init__(self, names: Iterable[str] = ()) -> None:
-        self._codes = {name: code for code, name in enumerate(names)}
-        self._taken: tuple[str, ...] = tuple(self._codes)
+        self._taken: tuple[str, ...] = tuple(names)
+        self._codes: dict[str | None, int] = {name: code for code, name in enumerate(self._taken)}
+        self._codes[None] = -1
+        self._new: list[str] = []
 
     def assign(self, names: Sequence[str | None]) -> Int32:
         """The codes of names, -1 for none; new names get the next ones, in their order."""
         codes = self._codes
         for name in dict.fromkeys(names):
             if name is not None and name not in codes:
-                codes[name] = len(codes)
-        return np.fromiter((-1 if n is None else codes[n] for n in names), dtype=np.int32, count=len(names))
+                codes[name] = len(codes) - 1
+                self._new.append(name)
+        return np.fromiter(map(codes.__getitem__, names), dtype=np.int32, count=len(names))
 
     def taken(self) -> tuple[str, ...]:
         """The names by code, as they are now."""
-        if len(self._taken) != len(self._codes):
-            self._taken = tuple(self._codes)
+        if self._new:
+            self._taken, self._new = (*self._taken, *self._new), []
         return self._taken
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from engrams.index.keeping import Keeping
 from engrams.ports import Bool, Float32, Int32, Int64, UInt16, UInt32
 
 UInt8 = npt.NDArray[np.uint8]
@@ -20,6 +21,8 @@ TAIL_ROWS = 1024
 TAIL_POSTINGS = 32_768
 #: Two neighbouring segments become one unless the first is more than this many times as large as the second.
 MERGE_RATIO = 2
+#: Up to this many rows are taken out of a segment one by one, which is faster than all at once.
+FEW_ROWS = 8
 
 _ROW_SHIFT = np.uint64(8)
 _KEY_SHIFT = np.uint64(24)
@@ -66,16 +69,28 @@ class Inverted:
 
     def kept(self, mask: Bool) -> Inverted:
         """Without the rows where the mask is False; the others move up."""
-        holds = mask[self.rows]
-        number = (np.cumsum(mask) - 1).astype(np.uint16)
-        sizes = np.bincount(
-            np.repeat(np.arange(len(self.keys)), np.diff(self.starts))[holds], minlength=len(self.keys)
-        )
+        gone = np.flatnonzero(~mask).astype(np.uint16)
+        if len(gone) <= FEW_ROWS:
+            holds = np.ones(len(self.rows), np.bool_)
+            for row in gone:
+                holds &= self.rows != row
+        else:
+            holds = mask[self.rows]
+        keep = Keeping(holds)
+        rows = keep.of(self.rows)
+        if len(gone) <= FEW_ROWS:
+            for row in gone[::-1]:
+                rows -= rows > row
+        else:
+            rows = (np.cumsum(mask) - 1).astype(np.uint16)[rows]
+        keys_of_gone = np.searchsorted(self.starts, keep.gone, side="right") - 1
+        sizes = np.diff(self.starts) - np.bincount(keys_of_gone, minlength=len(self.keys))
+        held = sizes > 0
         return Inverted(
-            keys=self.keys[sizes > 0],
-            starts=np.append(0, np.cumsum(sizes[sizes > 0])).astype(np.int32),
-            rows=number[self.rows[holds]],
-            counts=self.counts[holds],
+            keys=self.keys[held],
+            starts=np.append(0, np.cumsum(sizes[held])).astype(np.int32),
+            rows=rows,
+            counts=keep.of(self.counts),
         )
 
     @property

@@ -68,6 +68,8 @@ class Shard:
             finally:
                 if not whole:  # half taken in is worse than nothing: the next view loads again
                     self._start_anew()
+            if self._last_row == mark.row:
+                break
         self.nbytes = self._arrays.nbytes
         return self._snapshot
 
@@ -81,13 +83,14 @@ class Shard:
             self._start_anew()  # the store was put back to an older state
         elif any(at == OPEN_END for _, _, at in closings):
             self._start_anew()  # rows that stand were written anew, with other vectors or without a source
-        else:
+        elif closings:
             self._take_out(closings)
         changed = bool(closings)
         for columns in self._store.entry_columns(self._scope, after=self._last_row):
             self._arrays.append(columns)
             self._last_row = int(columns.rows[-1])
             changed = True
+        # Rows beyond the mark: somebody wrote meanwhile, and what these rows replaced may still be here.
         self._last_row = max(self._last_row, mark.row)
         self._seen = mark
         if changed:

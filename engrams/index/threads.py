@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from engrams.index.growing import Growing
-from engrams.ports import Int32
+from engrams.index.keeping import FEW_GAPS, Keeping
+from engrams.ports import Int32, Int64
 
 
 class Threads:
@@ -45,6 +46,35 @@ class Threads:
         self.following.own()[before[known]] = order[known]
         ends = np.append(begins[1:], True)
         last[own[ends]] = order[ends]
+
+    def kept(self, keep: Keeping, thread: Int32, event: Int32, before: Int32) -> Threads:
+        """The links of the rows that stay: their threads' codes and events, and the codes of all rows before."""
+        other = Threads()
+        if len(keep.gone) > FEW_GAPS:
+            other.relink(thread, event, self._last.size)
+            return other
+        previous, following, last = (
+            self.previous.now().copy(),
+            self.following.now().copy(),
+            self._last.now().copy(),
+        )
+        for row in keep.gone.tolist():
+            left, right = previous[row], following[row]
+            if left >= 0:
+                following[left] = right
+            if right >= 0:
+                previous[right] = left
+            else:
+                last[before[row]] = left
+        numbers = keep.numbers()
+        other.previous = Growing(numbers[keep.of(previous)])
+        other.following = Growing(numbers[keep.of(following)])
+        other._last = Growing(numbers[last])
+        return other
+
+    def take(self, used: Int64) -> None:
+        """Keeps the threads in use alone, in their order."""
+        self._last = Growing(self._last.now()[used])
 
     def relink(self, thread: Int32, event: Int32, count: int) -> None:
         """Makes all links anew."""
