@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 STEM_CACHE_WORDS = 65_536
@@ -52,6 +53,8 @@ _ANY = re.compile(
     rf"|\d+(?:[.,]\d+)+"
     rf"|(?:(?![{SPACELESS}])(?:[^\W_]|[{_MARKS}{_INDIC}]))+(?:'[a-z]+)?"
 )
+_SPACELESS_RUN = re.compile(f"[{SPACELESS}]")
+_WORD = re.compile(rf"(?:[^\W_]|[{_MARKS}{_INDIC}])+(?:['’][^\W\d_]+)?")
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _APOSTROPHES = {0x2018: "'", 0x2019: "'", 0x02BC: "'", 0xFF07: "'"}
 
@@ -133,3 +136,65 @@ def term_hash(term: str) -> int:
     Among a million different terms about a hundred pairs share a hash: noise far below that of stemming.
     """
     return zlib.crc32(term.encode("utf-8", "surrogatepass"))
+
+
+NICKNAME_LETTERS = 3
+"""Fewer letters of a name are not taken for a nickname: ``Mel`` may be Melanie, ``Me`` is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A name found in a text: which of the names, at what character it begins and ends, as it is written there."""
+
+    name: int
+    begin: int
+    end: int
+    written: str
+
+
+def named(text: str, names: Sequence[str]) -> list[Named]:
+    """Where `text` names somebody of `names`, in the order of the text; each name at its first place only.
+
+    A name is found by all of it, by its first word (``Anna`` for Anna Berg), or, where the text capitalises it, by the
+    beginning of its first word (``Mel`` for Melanie). One place names one, the longest. Names of scripts without
+    spaces are found anywhere.
+    """
+    found: dict[int, Named] = {}
+    places: dict[str, list[re.Match[str]]] = {}
+    for match in _WORD.finditer(text):
+        places.setdefault(_bare(match.group()), []).append(match)
+    for number, name in enumerate(names):
+        if _SPACELESS_RUN.search(name):
+            begin = text.find(name)
+            if begin >= 0:
+                found[number] = Named(number, begin, begin + len(name), name)
+            continue
+        place = _place_of(name, places)
+        if place is not None:
+            found[number] = Named(number, place.start(), place.end(), place.group())
+    best: dict[int, Named] = {}
+    for one in found.values():
+        rival = best.get(one.begin)
+        if rival is None or (one.end - one.begin, -one.name) > (rival.end - rival.begin, -rival.name):
+            best[one.begin] = one
+    return [best[begin] for begin in sorted(best)]
+
+
+def _place_of(name: str, places: Mapping[str, list[re.Match[str]]]) -> re.Match[str] | None:
+    first = _WORD.search(name)
+    if first is None:
+        return None
+    whole = _bare(first.group())
+    if whole in places:
+        return places[whole][0]
+    for written, matches in places.items():
+        if len(written) >= NICKNAME_LETTERS and whole.startswith(written) and written not in STOP_WORDS:
+            for match in matches:
+                if match.group()[0].isupper():
+                    return match
+    return None
+
+
+def _bare(word: str) -> str:
+    """A word folded and without a possessive ending."""
+    return fold(word).removesuffix("'s")

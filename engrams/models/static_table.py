@@ -75,15 +75,16 @@ class StaticTable:
 
     def similarity(self, piece: int) -> Float32:
         """Cosine of one piece with every piece of the vocabulary, negative ones set to 0, float32[v]."""
-        return self.similarities((piece,), np.arange(len(self._vectors)))[0]
+        found: Float32 = self.similarities((piece,), np.arange(len(self._vectors)))[0]
+        return found
 
     def similarities(self, pieces: Sequence[int], among: npt.NDArray[np.integer]) -> Float32:
         """Cosines of q pieces with the pieces `among`, negative ones and all other pieces 0, float32[q, v]."""
         if self._wide is None:  # two threads may both make it: the same values, one of them kept
             self._wide = self._vectors.astype(np.float32) / np.float32(SCALE)
         wide = self._wide
-        found = (wide[among] @ wide[list(pieces)].T).T
-        out = np.zeros((len(pieces), len(wide)), dtype=np.float32)
+        found: Float32 = (wide[among] @ wide[list(pieces)].T).T
+        out: Float32 = np.zeros((len(pieces), len(wide)), dtype=np.float32)
         out[:, among] = np.maximum(found, 0)
         return out
 

@@ -1,0 +1,82 @@
+"""What travels through a read chain while it ranks: the question as understood, and one signal after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engrams.arithmetic import moments, standardise
+from engrams.ports import Float32, Int32, View
+from engrams.recall.dates import NamedDate
+from engrams.records import NOTHING, Query
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question as recall uses it, without what says nothing about the answer.
+
+    `terms` are hashes of distinct stems and `pieces` word-piece ids, both in reading order, without stop words and
+    without the names of speakers. `speaker` is the code of whom the question is about, -1 where it names nobody.
+    """
+
+    terms: tuple[int, ...]
+    pieces: tuple[int, ...]
+    speaker: int = -1
+    dates: tuple[NamedDate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One way to tell what fits, a number per candidate: `values` float32[c].
+
+    With a `deviation` the signal counts in standard deviations from the namespace's mean; with None as it is.
+    """
+
+    values: Float32
+    mean: float = 0.0
+    deviation: float | None = None
+
+    def standard(self) -> Float32:
+        """The values as they are summed, float32[c]."""
+        if self.deviation is None:
+            return self.values
+        return standardise(self.values, self.mean, self.deviation)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A question, the state of the index it looks into, the candidate rows, and the signals so far.
+
+    `rows` int32[c], ascending; every signal is aligned with it. At first all rows are candidates.
+    """
+
+    query: Query
+    view: View
+    question: Question
+    rows: Int32
+    signals: Mapping[str, Signal] = NOTHING
+
+    @property
+    def whole(self) -> bool:
+        """Whether every row is still a candidate."""
+        return len(self.rows) == self.view.size
+
+    def with_signal(self, name: str, signal: Signal) -> Found:
+        """The same with one more signal (or another of the same name)."""
+        return replace(self, signals={**self.signals, name: signal})
+
+    def with_scores(self, name: str, scores: Float32) -> Found:
+        """The same with a signal that is known for every row, float32[size], and counts in deviations."""
+        return self.with_signal(name, Signal(self.of_rows(scores), *moments(scores)))
+
+    def of_rows(self, column: Float32) -> Float32:
+        """What a column of the whole view, float32[size], says of the candidates, float32[c]."""
+        return column if self.whole else column[self.rows]
+
+    def narrowed(self, rows: Int32) -> Found:
+        """Only the candidates `rows` (ascending, all of them candidates now); signals keep mean and deviation."""
+        at = rows if self.whole else np.searchsorted(self.rows, rows)
+        signals = {name: replace(s, values=s.values[at]) for name, s in self.signals.items()}
+        return replace(self, rows=rows, signals=signals)

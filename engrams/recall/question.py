@@ -1,0 +1,68 @@
+"""Reads the question: what to look for, about whom, and when."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from engrams.recall.dates import dates
+from engrams.recall.found import Found, Question
+from engrams.records import Query
+from engrams.step import Run, Step
+from engrams.words import Named, named, term_hash, terms
+
+_BOTH = re.compile(r"^\s*(?:,|&|and|or|und|et|y|和|与|跟|及)\s*$", re.IGNORECASE)
+"""What stands between two names when a question is about both."""
+
+
+@dataclass(frozen=True)
+class ReadQuestion(Step[Query, Found]):
+    """Opens the index for a question and cleans it: no stop words, no names of speakers, each term once.
+
+    A speaker's name says who spoke, not what was said, and matches every turn that greets them; so it leaves the
+    words and becomes a signal of its own (see `SpeakerMatch`). The first speaker named is whom the question is
+    about, unless it names two in one breath ("Anna and Ben"). A question of names alone keeps them, and `keep_names`
+    keeps them always.
+    """
+
+    keep_names: bool = False
+
+    def __call__(self, value: Query, run: Run) -> Found:
+        """Asks the index for the state of the query's scope."""
+        view = run.index.view(value)
+        speakers = [] if self.keep_names else named(value.text, view.speakers)
+        question = Question(
+            terms=_without(map(term_hash, terms(value.text)), _name_terms(view.speakers, speakers)),
+            pieces=_without(
+                run.table.pieces(value.text).tolist(),
+                {p for name in _spellings(view.speakers, speakers) for p in run.table.pieces(name).tolist()},
+            ),
+            speaker=_subject(value.text, speakers),
+            dates=dates(value.text, value.asked_at),
+        )
+        return Found(value, view, question, np.arange(view.size, dtype=np.int32))
+
+
+def _spellings(speakers: Iterable[str], found: list[Named]) -> list[str]:
+    names = list(speakers)
+    return [spelling for place in found for spelling in (names[place.name], place.written)]
+
+
+def _name_terms(speakers: Iterable[str], found: list[Named]) -> set[int]:
+    return {term_hash(term) for name in _spellings(speakers, found) for term in terms(name)}
+
+
+def _without(items: Iterable[int], names: set[int]) -> tuple[int, ...]:
+    distinct = tuple(dict.fromkeys(items))
+    return tuple(item for item in distinct if item not in names) or distinct
+
+
+def _subject(text: str, found: list[Named]) -> int:
+    if not found:
+        return -1
+    if len(found) > 1 and _BOTH.match(text[found[0].end : found[1].begin]):
+        return -1
+    return found[0].name

@@ -1,0 +1,108 @@
+"""Selects: the best rows become engrams, one per event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engrams.arithmetic import Indices, top_k
+from engrams.errors import BadSetting
+from engrams.ports import Int32, View
+from engrams.recall.fuse import Summed
+from engrams.records import Engram, Query, Ranked, Row, Scored
+from engrams.step import Run, Step
+
+
+@dataclass(frozen=True)
+class Top(Step[Summed, Ranked[Engram]]):
+    """The `k` (>= 1) best engrams that the query may see, at most one per event; the query's own limit goes first.
+
+    Equal scores fall in the order in which the rows were written. Each engram carries the share of every signal in
+    its score; the shares add up to it.
+    """
+
+    k: int = 50
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise BadSetting("Top.k", self.k, "a whole number of at least 1")
+
+    def __call__(self, value: Summed, run: Run) -> Ranked[Engram]:
+        """Selects and fetches."""
+        view, scores = value.view, value.scores
+        if view.allowed is not None:
+            scores = np.where(view.allowed[value.rows], scores, -np.inf).astype(np.float32)
+        chosen = _one_per_event(scores, view.event[value.rows], value.query.limit or self.k)
+        engrams = fetch(run, view, value.rows[chosen])
+        return Ranked(
+            value.query,
+            tuple(
+                Scored(
+                    engram,
+                    float(value.scores[at]),
+                    {
+                        name: float(share)
+                        for name, share in zip(value.names, value.shares[:, at], strict=True)
+                    },
+                )
+                for at, engram in zip(chosen, engrams, strict=True)
+                if engram is not None
+            ),
+        )
+
+
+def _one_per_event(scores: np.ndarray[tuple[int], np.dtype[np.float32]], events: Int32, k: int) -> list[int]:
+    """Indices of the k best of float32[c] whose events differ, best first."""
+    wanted = 2 * k
+    while True:
+        order = top_k(scores, wanted)
+        _, first = np.unique(events[order], return_index=True)
+        if len(first) >= k or len(order) < wanted:
+            return [int(order[at]) for at in np.sort(first)[:k]]
+        wanted *= 4
+
+
+def fetch(run: Run, view: View, rows: Indices) -> list[Engram | None]:
+    """The engrams of some rows of a view, in their order; None for one that was erased since the view was made."""
+    numbers = [Row(int(view.rows[row])) for row in rows]
+    engrams: list[Engram | None] = list(run.store.engrams_at(numbers))
+    if len(engrams) == len(numbers):
+        return engrams
+    return [(run.store.engrams_at([number]) or [None])[0] for number in numbers]  # type: ignore[list-item]
+
+
+@dataclass(frozen=True)
+class Everything(Step[Query, Ranked[Engram]]):
+    """All that the query may see, the newest first, without looking at the question: the whole context as a baseline.
+
+    `k` (>= 1) bounds how much is fetched; the query's own limit goes first.
+    """
+
+    k: int = 100_000
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise BadSetting("Everything.k", self.k, "a whole number of at least 1")
+
+    def __call__(self, value: Query, run: Run) -> Ranked[Engram]:
+        """Fetches."""
+        view = run.index.view(value)
+        rows = np.arange(view.size) if view.allowed is None else np.flatnonzero(view.allowed)
+        newest = rows[np.lexsort((-rows, -view.occurred_at[rows]))][: value.limit or self.k]
+        engrams = fetch(run, view, newest)
+        return Ranked(
+            value,
+            tuple(
+                Scored(engram, -float(place)) for place, engram in enumerate(engrams) if engram is not None
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Nothing(Step[Query, Ranked[Engram]]):
+    """Finds nothing, whatever is asked: what an agent without memory has."""
+
+    def __call__(self, value: Query, run: Run) -> Ranked[Engram]:
+        """The question, and no items."""
+        return Ranked(value)

@@ -1,0 +1,59 @@
+"""The recipe of the house: recall without a model, measured best of what needs no forward pass."""
+
+from __future__ import annotations
+
+from engrams.compose.steps import FitBudget, OrderForReading, Render
+from engrams.ingest.segment import SplitPassages
+from engrams.recall.by_meaning import StaticMaxSim
+from engrams.recall.by_words import SessionScores, WindowScores, WordScores
+from engrams.recall.cues import DateMatch, LengthCue, QuestionCues, RoleMatch, SpeakerMatch
+from engrams.recall.fuse import Shortlist, SumStandardised
+from engrams.recall.question import ReadQuestion
+from engrams.recall.select import Top
+from engrams.recipe import Recipe
+
+SUM = SumStandardised(
+    dialogue=(
+        ("words nearby", 0.3),
+        ("session", 0.25),
+        ("meaning", 0.4),
+        ("meaning nearby", 0.25),
+        ("speaker", 1.0),
+        ("date", 1.0),
+        ("role", 1.0),
+        ("question", -0.3),
+        ("reply", 0.2),
+        ("length", -1.0),
+    ),
+    notes=(
+        ("words", 0.5),
+        ("session", 0.25),
+        ("meaning", 0.5),
+        ("speaker", 1.0),
+        ("date", 1.0),
+        ("length", -0.5),
+    ),
+)
+"""Round weights, one set for all data; docs, "How recall works", has the measurements."""
+
+ENGRAMS = Recipe(
+    name="engrams",
+    summary="Words, nearby words, sessions, static meaning, speaker and date, standardised and summed; no model, no key.",
+    write=SplitPassages(),
+    read=ReadQuestion()
+    >> WordScores()
+    >> WindowScores(radius=2)
+    >> SessionScores()
+    >> SpeakerMatch()
+    >> DateMatch()
+    >> RoleMatch()
+    >> QuestionCues()
+    >> LengthCue()
+    >> Shortlist(by=SUM)
+    >> StaticMaxSim(before=0.8, after=0.5)
+    >> SUM
+    >> Top(k=50)
+    >> FitBudget()
+    >> OrderForReading()
+    >> Render(),
+)
