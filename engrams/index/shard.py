@@ -10,6 +10,7 @@ import numpy as np
 
 from engrams.index.arrays import Arrays
 from engrams.index.masks import alive
+from engrams.index.postings import SEGMENT_ROWS
 from engrams.index.snapshot import Snapshot
 from engrams.index.vectors import Vectors
 from engrams.ports import OPEN_END, Int64, Mark, Store
@@ -86,7 +87,9 @@ class Shard:
         elif closings:
             self._take_out(closings)
         changed = bool(closings)
-        for columns in self._store.entry_columns(self._scope, after=self._last_row):
+        for columns in self._store.entry_columns(
+            self._scope, after=self._last_row, batch=SEGMENT_ROWS
+        ):
             self._arrays.append(columns)
             self._last_row = int(columns.rows[-1])
             changed = True

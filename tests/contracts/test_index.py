@@ -237,13 +237,31 @@ def queries(world: World) -> list[Query]:
     return out
 
 
-@pytest.fixture(params=["fake", "sqlite"])
-def make(request: pytest.FixtureRequest) -> Iterator[Callable[[int], World]]:
+#: Sizes at which the index does things another way, made so small that a test passes through all of them.
+SMALL = {
+    "arrays.TAIL_ROWS": 3,
+    "arrays.TAIL_POSTINGS": 20,
+    "shard.SEGMENT_ROWS": 16,
+    "postings.SEGMENT_ROWS": 16,
+    "postings.FEW_ROWS": 1,
+    "keeping.FEW_GAPS": 1,
+    "threads.FEW_GAPS": 1,
+    "codes.MANY": 2,
+    "codes.FRESH_MOST": 2,
+    "growing.SPARE_LEAST": 0,
+}
+
+
+@pytest.fixture(params=["fake", "fake, small pieces", "sqlite"])
+def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], World]]:
     opened: list[Store] = []
+    if "small" in request.param:
+        for place, value in SMALL.items():
+            monkeypatch.setattr(f"engrams.index.{place}", value)
 
     def made(seed: int) -> World:
-        store: Any = FakeStore() if request.param == "fake" else SqliteStore.open(":memory:")
-        if request.param != "fake":
+        store: Any = SqliteStore.open(":memory:") if request.param == "sqlite" else FakeStore()
+        if request.param == "sqlite":
             opened.append(store)
         return World(store, NamespaceIndex(store, FakeTable()), seed)
 
