@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -56,7 +56,7 @@ class Found:
     view: View
     question: Question
     rows: Int32
-    signals: Mapping[str, Signal] = NOTHING
+    signals: Mapping[str, Signal] = field(default_factory=lambda: NOTHING)
 
     @property
     def whole(self) -> bool:
