@@ -14,6 +14,7 @@ from datetime import datetime
 
 from engrams.errors import BadSetting
 from engrams.ingest.attachments import named
+from engrams.ingest.jsonvalues import as_list, as_mapping
 from engrams.ingest.moments import read_moment
 from engrams.ingest.source import Source
 from engrams.records import Attachment, Json, Message
@@ -68,7 +69,7 @@ def _conversation(conversation: Mapping[str, Json], where: str, source: Source) 
         role, text, attachments = _said(message)
         if not text.strip():
             continue
-        held = _mapping(message.get("metadata"))
+        held = as_mapping(message.get("metadata"))
         told_here = {**told, "source_id": message.get("id") or node_id}
         if role == "assistant" and isinstance(held.get("model_slug"), str):
             told_here["model"] = held["model_slug"]
@@ -82,15 +83,15 @@ def _branch(conversation: Mapping[str, Json]) -> list[tuple[str, Mapping[str, Js
     mapping: Mapping[str, Json] = conversation["mapping"]
     node_id = conversation.get("current_node")
     if not isinstance(node_id, str) or node_id not in mapping:
-        leaves = [k for k, node in mapping.items() if not _mapping(node).get("children")]
+        leaves = [k for k, node in mapping.items() if not as_mapping(node).get("children")]
         node_id = max(
-            leaves, key=lambda k: _seconds(_mapping(_mapping(mapping[k]).get("message"))), default=None
+            leaves, key=lambda k: _seconds(as_mapping(as_mapping(mapping[k]).get("message"))), default=None
         )
     found: list[tuple[str, Mapping[str, Json]]] = []
     seen: set[str] = set()
     while isinstance(node_id, str) and node_id in mapping and node_id not in seen:
         seen.add(node_id)
-        node = _mapping(mapping[node_id])
+        node = as_mapping(mapping[node_id])
         if isinstance(node.get("message"), Mapping):
             found.append((node_id, node["message"]))
         node_id = node.get("parent")
@@ -100,9 +101,9 @@ def _branch(conversation: Mapping[str, Json]) -> list[tuple[str, Mapping[str, Js
 def _said(message: Mapping[str, Json]) -> tuple[str, str, tuple[Attachment, ...]]:
     """Role, text and attachments of what one side said to the other; empty text for everything else."""
     nothing: tuple[str, str, tuple[Attachment, ...]] = ("", "", ())
-    role = _mapping(message.get("author")).get("role")
-    held, content = _mapping(message.get("metadata")), _mapping(message.get("content"))
-    kind = content.get("content_type")
+    role = as_mapping(message.get("author")).get("role")
+    held, content = as_mapping(message.get("metadata")), as_mapping(message.get("content"))
+    kind = str(content.get("content_type"))
     if (
         held.get("is_visually_hidden_from_conversation")
         or held.get("is_user_system_message")
@@ -115,9 +116,9 @@ def _said(message: Mapping[str, Json]) -> tuple[str, str, tuple[Attachment, ...]
     )
     if role == "tool" and any(isinstance(p, Mapping) and p.get("content_type") in _POINTERS for p in shown):
         role, shown = "assistant", [p for p in shown if isinstance(p, Mapping)]  # a picture it drew
-    elif role not in ("user", "assistant") or message.get("recipient", "all") not in ("all", None):
+    elif role not in ("user", "assistant") or message.get("recipient") not in ("all", None):
         return nothing
-    files = {str(f.get("id")): f for f in held.get("attachments") or [] if isinstance(f, Mapping)}
+    files = {str(f.get("id")): f for f in as_list(held.get("attachments")) if isinstance(f, Mapping)}
     texts: list[str] = []
     attachments: list[Attachment] = []
     for part in shown:
@@ -178,7 +179,3 @@ def _time(item: Mapping[str, Json], where: str, source: Source) -> datetime | No
 def _seconds(item: Mapping[str, Json]) -> float:
     value = item.get("create_time")
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _mapping(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, Mapping) else {}

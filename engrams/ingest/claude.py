@@ -12,6 +12,7 @@ from datetime import datetime
 
 from engrams.errors import BadSetting
 from engrams.ingest.attachments import named
+from engrams.ingest.jsonvalues import as_list
 from engrams.ingest.moments import read_moment
 from engrams.ingest.source import Source
 from engrams.records import Attachment, Json, Message
@@ -65,7 +66,7 @@ def _branch(conversation: Mapping[str, Json]) -> list[tuple[int, Mapping[str, Js
     """The messages shown last, with their places: where messages name their parents, those from the leaf to the root."""
     messages = [(i, m) for i, m in enumerate(conversation["chat_messages"]) if isinstance(m, Mapping)]
     by_id = {m["uuid"]: (i, m) for i, m in messages if isinstance(m.get("uuid"), str)}
-    parents = [m.get("parent_message_uuid") for _, m in messages]
+    parents = [str(m.get("parent_message_uuid")) for _, m in messages]
     if len(by_id) < len(messages) or len({p for p in parents if p in by_id}) >= len(messages) - 1:
         return messages  # no ids to follow, or one line without branches
     if sum(p in by_id for p in parents) == 0:
@@ -83,16 +84,12 @@ def _branch(conversation: Mapping[str, Json]) -> list[tuple[int, Mapping[str, Js
 
 
 def _said(message: Mapping[str, Json]) -> tuple[str, tuple[Attachment, ...]]:
-    blocks = message.get("content")
-    texts = (
-        [b["text"] for b in blocks or [] if isinstance(b, Mapping) and _is_said(b)]
-        if isinstance(blocks, list)
-        else []
-    )
+    blocks = as_list(message.get("content"))
+    texts = [b["text"] for b in blocks if isinstance(b, Mapping) and _is_said(b)]
     if not any(t.strip() for t in texts):
         texts = [message["text"]] if isinstance(message.get("text"), str) else []
     attachments: list[Attachment] = []
-    files = [*(message.get("attachments") or []), *(message.get("files") or [])]
+    files = [*as_list(message.get("attachments")), *as_list(message.get("files"))]
     seen: set[str] = set()
     for file in files:
         if not isinstance(file, Mapping):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from engrams.errors import BadSetting
-from engrams.ingest.jsonvalues import json_mapping
+from engrams.ingest.jsonvalues import as_list, json_mapping
 from engrams.ingest.moments import read_moment
 from engrams.ingest.source import Source
 from engrams.records import Json, Message
@@ -84,7 +84,7 @@ def read_mcp_memory(source: Source) -> Iterator[Message]:
         elif isinstance(value.get("entities"), list):
             for i, entity in enumerate(value["entities"]):
                 yield from _entity(entity, f"{where}.entities[{i}]", source)
-            for i, relation in enumerate(value.get("relations") or []):
+            for i, relation in enumerate(as_list(value.get("relations"))):
                 yield from _relation(relation, f"{where}.relations[{i}]", source)
         elif value.get("type") == "relation":
             yield from _relation(value, where, source)

@@ -48,6 +48,16 @@ def json_value(value: object, where: str, origin: str = "argument", depth: int =
     )
 
 
+def as_mapping(value: Json) -> Mapping[str, Json]:
+    """The value where it is an object; an empty one for whatever else a file may hold in that place."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def as_list(value: Json) -> list[Json]:
+    """The value where it is a list; an empty one for whatever else a file may hold in that place."""
+    return value if isinstance(value, list) else []
+
+
 def _key(key: object, where: str, origin: str) -> str:
     if not isinstance(key, str):
         raise BadSetting(f"{where} key", key, "text", origin)

@@ -52,9 +52,9 @@ def _turns(source: Source) -> Iterator[Turn]:
                 yield current
             name, text, when = begun
             day = _at(when, dated) or day  # a turn without a time follows the one before
-            current = Turn(name, text, day, session=session)
+            current = Turn(name, [text], day, session=session)
         elif current is not None:
-            current = current.with_line(line)
+            current.lines.append(line)
         elif line.strip() and not line.strip("-*_ "):
             continue  # a rule
         elif line.strip():

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from engrams.errors import BadSetting
 from engrams.ingest.attachments import named
+from engrams.ingest.jsonvalues import as_list
 from engrams.ingest.messages import LONGEST_NAME
 from engrams.ingest.moments import read_moment
 from engrams.ingest.source import Source
@@ -34,7 +35,7 @@ def read_slack(source: Source) -> Iterator[Message]:
         except BadSetting as error:
             source.fault(error)
             continue
-        files = [_file(f) for f in value.get("files") or [] if isinstance(f, Mapping)]
+        files = [_file(f) for f in as_list(value.get("files")) if isinstance(f, Mapping)]
         lines = [_shown(str(value.get("text") or "")), *map(named, files)]
         text = "\n".join(line for line in lines if line.strip())
         if not text:

@@ -29,7 +29,7 @@ _BARE_NAME = re.compile(
 )
 #: `Anna  10:22 AM`, `Anna — 05/01/2024 10:22`, `Anna [10:22]`: a line of its own above what was said.
 _HEADER = re.compile(
-    rf"(?P<name>[^\W\d_][^:\[\]<>\n]{{0,40}}?)\s*(?:[—–-]\s*|\s|\[)\s*(?P<when>(?:{DATE.pattern},?\s+(?:at\s+)?)?{TIME.pattern})\]?"
+    rf"(?P<name>[^\W\d_][^:\[\]<>\n]{{0,40}}?)\s{{0,4}}(?:[—–-]|\s|\[)\s{{0,4}}(?P<when>(?:{DATE.pattern},?\s+(?:at\s+)?)?{TIME.pattern})\]?"
 )
 _DAY_LINE = re.compile(r"[\W_]*(?:[^\W\d]+,?\s+)?(?P<day>.{6,24}?)[\W_]*")
 
@@ -37,6 +37,8 @@ _DAY_LINE = re.compile(r"[\W_]*(?:[^\W\d]+,?\s+)?(?P<day>.{6,24}?)[\W_]*")
 STAMPED_SHARE, NAMED_SHARE = 0.2, 0.5
 #: Up to so many lines, all of the form `Anna: …`, a name need not come twice: nobody has had a second turn yet.
 FEW_LINES = 4
+#: A name of forty characters, a date, a time, and room for the marks between.
+LONGEST_HEADER = 100
 
 
 @dataclass
@@ -98,9 +100,9 @@ def _turns(source: Source, reading: _Reading, day_first: bool) -> Iterator[Turn]
             continue
         if begun is None:
             if current is not None:
-                current = current.with_line(line)
+                current.lines.append(line)
             elif line.strip():
-                current = Turn(None, line)
+                current = Turn(None, [line])
             continue
         if current is not None:
             yield current
@@ -110,7 +112,7 @@ def _turns(source: Source, reading: _Reading, day_first: bool) -> Iterator[Turn]
             source.wrong(f"line {number}", line, "a date and time that exist")
         elif stamp is None and reading.day is not None:
             when = datetime.combine(reading.day, time(), UTC)
-        current = Turn(name, text, when, stamped=stamp is not None)
+        current = Turn(name, [text], when, stamped=stamp is not None)
     if current is not None:
         yield current
 
@@ -123,7 +125,7 @@ def _turn(line: str, reading: _Reading) -> tuple[str | None, str, Stamp | None] 
         stamp, rest = reading.note(after[0]), after[1]
         found = _ANGLED.fullmatch(rest) or _STAMPED_NAME.fullmatch(rest)
         return (found["name"].strip(" ~*"), found["text"], stamp) if found else (None, rest, stamp)
-    if reading.headers and (header := _HEADER.fullmatch(plain.strip())):
+    if reading.headers and (header := _header(plain)):
         return header["name"].strip(), "", reading.note(_stamp_in(header["when"]))
     day = _only_day(plain) if reading.days else None
     if day is not None:
@@ -134,6 +136,11 @@ def _turn(line: str, reading: _Reading) -> tuple[str | None, str, Stamp | None] 
         when = named.groupdict().get("when")
         return named["name"].strip(), named["text"], reading.note(_stamp_in(when)) if when else None
     return None
+
+
+def _header(line: str) -> re.Match[str] | None:
+    """A name and a time that are a whole line; a longer line is not looked at, it can be none."""
+    return _HEADER.fullmatch(line.strip()) if len(line) <= LONGEST_HEADER else None
 
 
 def _stamp_in(text: str) -> Stamp | None:
@@ -181,7 +188,7 @@ def _speakers(lines: Iterable[str]) -> frozenset[str]:
 
 def _headed(lines: list[str]) -> bool:
     """Whether names with times stand on lines of their own, at least twice, with something below each."""
-    at = [i for i, line in enumerate(lines) if _HEADER.fullmatch(_plain(line).strip())]
+    at = [i for i, line in enumerate(lines) if _header(_plain(line))]
     return len(at) >= 2 and at[0] <= 1 and all(b > a + 1 for a, b in itertools.pairwise(at))
 
 

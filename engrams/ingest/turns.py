@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from engrams.ingest.attachments import by_uri, named
@@ -58,19 +58,20 @@ _KINDS |= {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Turn:
-    """Something said in a text: by whom (None: not said), what, and when if the text tells."""
+    """Something said in a text: by whom (None: not said), its lines, and when if the text tells."""
 
     name: str | None
-    text: str
+    lines: list[str]
     occurred_at: datetime | None = None
     stamped: bool = False
     session: str | None = None
 
-    def with_line(self, line: str) -> Turn:
-        """The turn with one more line."""
-        return replace(self, text=f"{self.text}\n{line}" if self.text else line)
+    @property
+    def text(self) -> str:
+        """What was said, without blank lines around it."""
+        return "\n".join(self.lines).strip("\r\n")
 
 
 def role_of(name: str) -> str | None:
@@ -87,7 +88,7 @@ def as_messages(turns: Iterator[Turn], stem: str, *, someone: bool = True) -> It
     """
     session, last = stem, None
     for turn in turns:
-        text, attachments = with_media(turn.text.strip("\r\n"))
+        text, attachments = with_media(turn.text)
         if not text.strip():
             continue
         role = role_of(turn.name) if turn.name else ("system" if turn.stamped and someone else "user")
