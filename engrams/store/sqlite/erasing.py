@@ -22,8 +22,8 @@ from engrams.store.sqlite.conditions import namespace_clause
 from engrams.store.sqlite.schema import OPEN
 from engrams.store.sqlite.writing import Position, chosen, first_event
 
-#: What lies under the number of a version, in an order in which it can be removed.
-_OF_A_ROW = ("sources", "vectors", "recalls", "contents", "engrams")
+#: What lies under the row of a version besides the version itself, in an order in which it can be removed.
+_OF_A_ROW = ("sources", "vectors", "recalls", "contents")
 #: What `reset` empties, in an order in which it can be removed. The audit stays: it holds no text.
 _EMPTIED = (
     "links",
@@ -70,13 +70,10 @@ def erase(
     doomed = _Doomed(events=dict.fromkeys(asked))
     touched = _follow(db, doomed)
     position = Position.read(db)
-    db.execute("pragma defer_foreign_keys = on")
     for version in doomed.versions.values():
         for table in _OF_A_ROW:
-            db.execute(
-                f"delete from {table} where row = ?" if table != "engrams" else _ENGRAM_ROW,
-                _key(table, version),
-            )
+            db.execute(f"delete from {table} where row = ?", (version.row,))
+        db.execute("delete from engrams where ns = ? and row = ?", (version.ns, version.row))
         _note(db, position, version.ns, version.row, None)
     links = 0
     for id in doomed.engrams:
@@ -157,9 +154,7 @@ def _follow(db: sqlite3.Connection, doomed: _Doomed) -> dict[int, _Version]:
             versions = _versions(db, id)
             touched.update((version.row, version) for version in versions)
             _judge(db, doomed, id, versions)
-        fresh = doomed.engrams - before
-        if new_events and not fresh:
-            fresh = new_events
+        fresh = (doomed.engrams - before) | new_events
     return touched
 
 
@@ -194,13 +189,6 @@ def _versions(db: sqlite3.Connection, id: str) -> list[_Version]:
         sources = db.execute("select source from sources where row = ? order by ordinal", (row,)).fetchall()
         found.append(_Version(row, ns, id, text_of(event), tuple(text_of(source) for (source,) in sources)))
     return found
-
-
-_ENGRAM_ROW = "delete from engrams where row = ? and ns = ?"
-
-
-def _key(table: str, version: _Version) -> tuple[int, ...]:
-    return (version.row, version.ns) if table == "engrams" else (version.row,)
 
 
 def _note(db: sqlite3.Connection, position: Position, ns: int, row: int, closed: int | None) -> None:

@@ -180,7 +180,8 @@ def versions(db: sqlite3.Connection, id: str) -> list[Revision]:
     cell = text_cell(id)
     sql = (
         "select e.id, e.version, e.recorded_at, e.state, c.content, c.change, c.actor, c.reason, c.event_id, c.metadata "
-        "from engrams e join contents c on c.row = e.row where e.id = :id or e.id in ("
+        "from engrams e join contents c on c.row = e.row where e.id = :id "
+        "or not exists (select 1 from engrams where id = :id) and e.id in ("
         "select s.id from sources join contents on contents.row = sources.row "
         "join engrams s on s.ns = contents.ns and s.row = contents.row where sources.source = :id) order by e.row"
     )
