@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO, Literal
 
 from engrams.errors import BadSetting, UnknownFormat, UsageError
-from engrams.ingest.text import excerpt
 from engrams.records import Json
 
 Layout = Literal["lines", "document", "text", "binary", "empty"]
@@ -223,3 +222,9 @@ def _is_object(line: str) -> bool:
         return isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def excerpt(text: str, limit: int = 60) -> str:
+    """The first characters of a text for an error message: on one line, printable, at most `limit` long."""
+    shown = ascii(text[: limit + 1])[1:-1]
+    return shown if len(text) <= limit and len(shown) <= limit else shown[: limit - 1] + "…"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from engrams.errors import BadSetting, EngramsError, UnknownFormat, UnknownName, UsageError
 from engrams.ingest import FORMATS, detect, read
+from engrams.ingest.source import excerpt
 
 DATA = Path(__file__).parent / "data"
 
@@ -307,3 +308,9 @@ def test_whatever_bytes_come_they_are_read_or_refused_by_name(raw: bytes) -> Non
         except EngramsError:
             continue
         assert all(m.content.strip() and m.role for m in found)
+
+
+def test_an_excerpt_is_short_and_printable() -> None:
+    assert excerpt("short") == "short"
+    assert excerpt("a\nb\ud83d") == r"a\nb\ud83d"
+    assert excerpt("x" * 100, 10) == "xxxxxxxxx…"
