@@ -84,13 +84,15 @@ def ranges(starts: Indices, lengths: Indices) -> npt.NDArray[np.int64]:
 
 
 def largest_of_each(values: Floats, lengths: Indices) -> Floats:
-    """The largest value of each run; the runs lie one after the other in `values`, runs of length 0 give 0.
+    """The largest value of each run; the runs lie one after the other along `values`, runs of length 0 give 0.
 
-    float[sum(lengths)], int[n] -> float[n].
+    float[q, sum(lengths)], int[n] -> float[q, n].
     """
-    out = np.zeros(len(lengths), dtype=values.dtype)
+    out = np.zeros((len(values), len(lengths)), dtype=values.dtype)
     full = lengths > 0
+    if full.all():
+        starts = np.cumsum(lengths) - lengths
+        return np.maximum.reduceat(values, starts, axis=1) if len(starts) else out
     if full.any():
-        starts = (np.cumsum(lengths) - lengths)[full]
-        out[full] = np.maximum.reduceat(values, starts)
+        out[:, full] = np.maximum.reduceat(values, (np.cumsum(lengths) - lengths)[full], axis=1)
     return out

@@ -60,16 +60,12 @@ class StaticMaxSim(Step[Found, Found]):
         needed = needed[needed < view.size]
         at = [here if whole else _positions(needed, here) for here in (rows, previous, following)]
         at = [np.where(here < len(needed), here, len(needed)) for here in at]
-        own = np.zeros(len(rows), dtype=np.float32)
-        near = np.zeros(len(rows), dtype=np.float32)
         held, lengths = held_pieces(view, needed)
-        for weight, closeness in zip(weights, similar, strict=True):
-            best = np.append(largest_of_each(closeness[held], lengths), np.float32(0))
-            mine = best[at[0]]
-            own += weight * mine
-            around = np.maximum(np.float32(self.before) * best[at[1]], np.float32(self.after) * best[at[2]])
-            near += weight * np.maximum(mine, around)
-        return own, near
+        best = np.zeros((len(similar), len(needed) + 1), dtype=np.float32)  # the last column: no such row
+        best[:, :-1] = largest_of_each(np.take(similar, held, axis=1), lengths)
+        own = best[:, at[0]]
+        around = np.maximum(np.float32(self.before) * best[:, at[1]], np.float32(self.after) * best[:, at[2]])
+        return weights @ own, weights @ np.maximum(own, around)
 
 
 def _positions(needed: Indices, rows: Indices) -> Indices:
