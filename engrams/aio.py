@@ -264,7 +264,7 @@ class AsyncMemory:
 
     async def explain(self, query: str, *, budget: int | None = None, **scopes_and_times: object) -> Context:
         """A context whose hits carry every signal's share and whose trace shows each step; takes what `context` takes."""
-        return await asyncio.to_thread(self._memory.explain, query, budget=budget, **scopes_and_times)  # type: ignore[arg-type]
+        return await asyncio.to_thread(self._memory.explain, query, budget=budget, **scopes_and_times)
 
     async def get(self, id: str) -> Event | Engram:
         """An event (with its corrections applied) or an engram (its current version).

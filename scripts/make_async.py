@@ -76,11 +76,10 @@ def twin(method: ast.FunctionDef) -> str:
     returns = "AsyncMemory" if opening else ast.unparse(method.returns) if method.returns else "None"
     called = f"{'Memory' if opening else 'self._memory'}.{method.name}"
     body = f"asyncio.to_thread({called}{', ' + call if call else ''})"
-    ignore = "  # type: ignore[arg-type]" if arguments.kwarg else ""
     if opening:
         body = f"return cls(await {body})"
     else:
-        body = f"await {body}" if returns == "None" else f"return await {body}{ignore}"
+        body = f"await {body}" if returns == "None" else f"return await {body}"
     lines = ["    @classmethod"] if opening else []
     lines += [
         f"    async def {method.name}({ast.unparse(arguments)}) -> {returns}:",
