@@ -32,18 +32,30 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
-def _quality(result: Result) -> str:
-    rows = [["measure", "%", "95 % over questions", "over conversations", "n"]]
+def _depths(result: Result) -> str:
+    ks = result.settings["ks"]
+    rows = [["", *(f"@{k}" for k in ks)]]
+    for level in ("turn", "session"):
+        for kind in ("recall", "any", "all"):
+            held = [result.tables["all"].get(f"{level} {kind}@{k}") for k in ks]
+            if all(held):
+                rows.append([f"{level} {kind}", *(percent(row["mean"]) for row in held)])
+    return columns(rows)
+
+
+def _intervals(result: Result) -> str:
+    rows = [["", "%", "95 % over questions", "over conversations", "n"]]
     for name, row in result.tables["all"].items():
-        rows.append(
-            [
-                name,
-                percent(row["mean"]),
-                span(row["questions"]),
-                span(row["conversations"]) or "–",
-                str(row["n"]),
-            ]
-        )
+        if " any@" not in name and " all@" not in name:
+            rows.append(
+                [
+                    name,
+                    percent(row["mean"]),
+                    span(row["questions"]),
+                    span(row["conversations"]) or "–",
+                    str(row["n"]),
+                ]
+            )
     return columns(rows)
 
 
@@ -90,7 +102,7 @@ def shown(result: Result) -> str:
     )
     parts = [head]
     if result.tables["all"]:
-        parts.append(_quality(result))
+        parts += [_depths(result), _intervals(result)]
     if result.tables["categories"]:
         parts.append(_categories(result))
     if line := abstention(result.tables["abstention"]):

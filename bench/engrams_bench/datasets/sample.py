@@ -29,13 +29,24 @@ def shipped() -> Path:
     return Path(str(files("engrams"))) / "samples"
 
 
+def _text(content: str | list[Mapping[str, Any]]) -> str:
+    """What a message says: its text, or its parts of text with a word for each picture."""
+    if isinstance(content, str):
+        return content
+    parts = [
+        part["text"] if part["type"] == "text" else f"[image: {part['image_url']['url'].rsplit('/', 1)[-1]}]"
+        for part in content
+    ]
+    return " ".join(parts)
+
+
 def _case(history: Path, asked: Mapping[str, Any]) -> Case:
     grouped: dict[str, list[Turn]] = {}
     home: dict[str, str] = {}
     for said in lines(history):
         message = Message(
             role=said["role"],
-            content=said["content"],
+            content=_text(said["content"]),
             speaker=said.get("name"),
             occurred_at=datetime.fromisoformat(said["timestamp"]),
         )
