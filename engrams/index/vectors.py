@@ -60,12 +60,12 @@ class Vectors:
         ours[ours] = rows[place[ours]] == found[ours]
         if held.values is None and ours.any():
             held.values = np.zeros((len(rows), values.shape[1]), np.float32)
-        if held.values is not None:
-            if len(held.values) < len(rows):
-                room = len(rows) + int(len(rows) * SPARE_SHARE) + SPARE_LEAST
-                grown = np.zeros((room, held.values.shape[1]), np.float32)
-                grown[: held.covered] = held.values[: held.covered]
-                held.values = grown
+        elif held.values is not None and len(held.values) < len(rows):
+            room = len(rows) + int(len(rows) * SPARE_SHARE) + SPARE_LEAST
+            grown = np.zeros((room, held.values.shape[1]), np.float32)
+            grown[: held.covered] = held.values[: held.covered]
+            held.values = grown
+        if held.values is not None and ours.any():
             held.values[place[ours]] = values[ours]
         held.covered = len(rows)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from engrams.index.analysis import analyse_all
 from engrams.ports import (
     OPEN_END,
     Commit,
@@ -18,10 +19,11 @@ from engrams.ports import (
     Float32,
     Int64,
     Mark,
+    Revised,
     UInt16,
     Where,
 )
-from engrams.records import Deletion, Engram, EventId, Receipt, Row, Scope
+from engrams.records import Deletion, Engram, EngramId, EventId, Receipt, Row, Scope
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -74,7 +76,8 @@ class FakeStore:
         self.changes: list[tuple[int, str, int, int | None]] = []
         self.last_row = 0
         self.reads = 0
-        self.before_read: list[Any] = []  # functions to call once, in the middle of a refresh
+        self.after_mark: list[Callable[[], None]] = []  # each is called once: what others do meanwhile
+        self.while_read: list[Callable[[], None]] = []
 
     def commit(self, change: Commit) -> Receipt:
         for revised in change.revised:
@@ -109,7 +112,9 @@ class FakeStore:
                 self._note(old.namespace, row, OPEN_END)
 
     def mark(self) -> Mark:
-        return Mark(self.last_row, len(self.changes))
+        now = Mark(self.last_row, len(self.changes))
+        _call(self.after_mark)
+        return now
 
     def entries(self, scope: Scope, *, after: int = 0, limit: int = 100_000) -> Iterator[EntryRow]:
         return iter([r for r in self.rows if r.row > after and scope.covers(r.namespace)][:limit])
@@ -119,8 +124,7 @@ class FakeStore:
         self.reads += len(found)
         for start in range(0, len(found), batch):
             yield EntryColumns.of(found[start : start + batch])
-            while self.before_read:
-                self.before_read.pop()()
+            _call(self.while_read)
 
     def entry_vectors(self, scope: Scope, fingerprint: str, *, after: int = 0) -> tuple[Int64, Float32]:
         found = [
@@ -129,7 +133,9 @@ class FakeStore:
             if r.row > after and scope.covers(r.namespace) and fingerprint in r.entry.vectors
         ]
         self.reads += len(found)
-        values = np.array([r.entry.vectors[fingerprint] for r in found], np.float32).reshape(len(found), -1)
+        values = np.array([r.entry.vectors[fingerprint] for r in found], np.float32).reshape(
+            len(found), -1 if found else 0
+        )
         return np.array([r.row for r in found], np.int64), values
 
     def closings(self, scope: Scope, *, after: int) -> list[tuple[int, Row, int | None]]:
@@ -171,3 +177,48 @@ class FakeStore:
 
     def _note(self, namespace: str, row: int, at: int | None) -> None:
         self.changes.append((len(self.changes) + 1, namespace, row, at))
+
+
+def _call(hooks: list[Callable[[], None]]) -> None:
+    while hooks:
+        hooks.pop(0)()
+
+
+def turn(text: str, *, event: str, thread: str = "t", **fields: Any) -> Engram:
+    """A passage of one event, said in a thread of namespace `home`."""
+    given: dict[str, Any] = {
+        "namespace": "home",
+        "occurred_at": EPOCH,
+        "recorded_at": EPOCH,
+        "role": "user",
+        **fields,
+    }
+    return Engram(
+        id=EngramId(f"of {event}"),
+        recipe="r",
+        kind="passage",
+        content=text,
+        sources=(event,),
+        thread=thread,
+        **given,
+    )
+
+
+def put(store: FakeStore, *engrams: Engram, vectors: Mapping[str, Sequence[float]] | None = None) -> None:
+    """Writes new engrams, all with the same vectors by fingerprint."""
+    values = {name: np.array(v, np.float32) for name, v in (vectors or {}).items()}
+    entries = [replace(entry, vectors=values) for entry in analyse_all(engrams, FakeTable())]
+    receipt = Receipt("home", ())
+    store.commit(Commit(receipt, "test", "add", EPOCH, engrams=tuple(zip(engrams, entries, strict=True))))
+
+
+def erase(store: FakeStore, *events: str) -> None:
+    """Erases events and what rests on them."""
+    ids = [EventId(event) for event in events]
+    store.erase(Scope("home"), ids, actor="test", at=EPOCH, reason="")
+
+
+def revise(store: FakeStore, engram: Engram) -> None:
+    """Writes a new version of an engram."""
+    revised = Revised(engram, analyse_all([engram], FakeTable())[0], "UPDATE", "")
+    store.commit(Commit(Receipt("home", ()), "test", "update", engram.recorded_at, revised=(revised,)))
