@@ -49,7 +49,8 @@ class Signal:
 class Found:
     """A question, the state of the index it looks into, the candidate rows, and the signals so far.
 
-    `rows` int32[c], ascending; every signal is aligned with it. At first all rows are candidates.
+    `rows` int32[c], ascending; every signal is aligned with it. At first all rows are candidates. `closeness`
+    float32[q, v]: how similar the pieces of the question are to those of the view, once a step has worked it out.
     """
 
     query: Query
@@ -57,6 +58,7 @@ class Found:
     question: Question
     rows: Int32
     signals: Mapping[str, Signal] = field(default_factory=lambda: NOTHING)
+    closeness: Float32 | None = None
 
     @property
     def whole(self) -> bool:

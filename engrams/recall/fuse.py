@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -96,9 +96,9 @@ class Shortlist(Step[Found, Found]):
     """
 
     by: SumStandardised
-    size: int = 2000
-    exact: int = 20_000
-    floor: float = 0.5
+    size: int = 1000
+    exact: int = 5_000
+    floor: float = 0.6
     touches: int = 1_000_000
 
     def __post_init__(self) -> None:
@@ -114,7 +114,8 @@ class Shortlist(Step[Found, Found]):
         view = value.view
         if view.size <= self.exact:
             return value
-        rough = self._rough(value, run)
+        closeness = similarities(view, run.table, value.question.pieces)
+        rough = self._rough(value, closeness)
         none = np.zeros(view.size, dtype=np.float32)
         known = value.with_signal("meaning", Signal(rough, *moments(rough)))
         for name, _ in (*self.by.dialogue, *self.by.notes):
@@ -123,21 +124,21 @@ class Shortlist(Step[Found, Found]):
         scores = self.by(known, run).scores
         if view.allowed is not None:
             scores = np.where(view.allowed, scores, -np.inf).astype(np.float32)
-        return value.narrowed(np.sort(top_k(scores, max(self.size, value.query.limit or 0))).astype(np.int32))
+        best = top_k(scores, max(self.size, value.query.limit or 0))
+        return replace(value, closeness=closeness).narrowed(np.sort(best).astype(np.int32))
 
-    def _rough(self, value: Found, run: Run) -> Float32:
+    def _rough(self, value: Found, closeness: Float32) -> Float32:
+        """Rough MaxSim of every row, float32[size], from float32[q, v]."""
         view, left = value.view, self.touches
         rough = np.zeros(view.size, dtype=np.float32)
-        pieces = sorted(value.question.pieces, key=lambda piece: int(view.piece_frequency[piece]))
-        for piece, closeness in zip(pieces, similarities(view, run.table, tuple(pieces)), strict=True):
+        pieces = value.question.pieces
+        for at in sorted(range(len(pieces)), key=lambda at: int(view.piece_frequency[pieces[at]])):
             best = np.zeros(view.size, dtype=np.float32)
-            related = np.flatnonzero(closeness >= self.floor)
-            for other in related[
-                np.argsort(closeness[related], kind="stable")
-            ]:  # the most similar last: it stays
+            related = np.flatnonzero(closeness[at] >= self.floor)
+            for other in related[np.argsort(closeness[at, related], kind="stable")]:  # the most similar last
                 left -= int(view.piece_frequency[other])
                 if left < 0:
                     return rough
-                best[view.rows_with_piece(int(other))] = closeness[other]
-            rough += np.float32(piece_rarity(view, piece)) * best
+                best[view.rows_with_piece(int(other))] = closeness[at, other]
+            rough += np.float32(piece_rarity(view, pieces[at])) * best
         return rough
