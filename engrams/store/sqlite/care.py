@@ -18,6 +18,10 @@ from engrams.store.sqlite.schema import CURRENT, MIGRATIONS, OPEN
 
 #: Pages copied between two calls of `progress`.
 PAGES_AT_ONCE = 512
+#: Largest file, in bytes, that an erase writes anew at once: about a quarter of a second. Larger ones wait for `vacuum`.
+MOST_REWRITTEN = 32 * 2**20
+#: Seconds an erase waits for others who read the old state.
+SCRUB_WAIT = 1.0
 #: Findings of one kind that are named; the rest are counted.
 MOST_NAMED = 5
 
@@ -180,6 +184,21 @@ def vacuum(db: sqlite3.Connection, location: str, wait: float) -> None:
         if is_locked(error):
             raise Busy(f"{location}: others are using the memory; try again when it is quiet") from error
         raise
+    finally:
+        db.execute("pragma busy_timeout = 0")
+
+
+def scrub(db: sqlite3.Connection, size: int) -> bool:
+    """Leaves no byte of what was deleted, in the file or its log; False where some may be left.
+
+    `secure_delete` overwrites deleted cells, but not the copies that lie in the unused part of a page after its tree
+    was balanced: those go when the file is written anew.
+    """
+    db.execute(f"pragma busy_timeout = {int(SCRUB_WAIT * 1000)}")
+    try:
+        if size <= MOST_REWRITTEN:
+            db.execute("vacuum")
+        return cut_log(db) and size <= MOST_REWRITTEN
     finally:
         db.execute("pragma busy_timeout = 0")
 

@@ -145,13 +145,13 @@ class Connections:
                 "reading only; give write permission, or copy it elsewhere"
             )
         if self._writer is None:
-            self._writer = self.place.connect()
+            self._writer = self.place.connect(self.wait)
             self._open.append(self._writer)
         return self._writer
 
     def _connect_reader(self) -> sqlite3.Connection:
         try:
-            db = self.place.connect()
+            db = self.place.connect(self.wait)
             db.execute(f"pragma busy_timeout = {int(self.wait * 1000)}")
             db.execute("pragma query_only = on")
         except sqlite3.Error as error:

@@ -25,12 +25,17 @@ OLDEST_SQLITE = (3, 31, 0)
 HEADER_BYTES, MAGIC, APPLICATION_ID_AT = 100, b"SQLite format 3\0", slice(68, 72)
 #: Only the owner reads a memory, unless they say otherwise: SQLite gives the files beside it the same mode.
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
-#: Pages cached per connection, in KiB (SQLite's default is 2,000): the upper levels of the trees of a large memory.
-CACHE_KIB = 16_000
 #: Prepared statements kept per connection: more than this store has.
 STATEMENTS = 256
-#: Bytes to which the log beside the file is cut back after a large write.
-LOG_BYTES = 16 * 2**20
+#: What every connection is told: acknowledged means on disk, deleted means overwritten; 16 MB of pages in memory
+#: (SQLite's default is 2) for the upper levels of a large memory's trees; a log cut back to 16 MiB after large writes.
+SETTINGS = (
+    "foreign_keys = on",
+    "synchronous = full",
+    "secure_delete = on",
+    "cache_size = -16000",
+    f"journal_size_limit = {16 * 2**20}",
+)
 #: Pauses between two tries for a lock, in seconds: first about one short commit, at last well below a person's patience.
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.02
 
@@ -50,22 +55,29 @@ class Place:
         """What messages and `Store.location` call it."""
         return ":memory:" if self.path is None else str(self.path)
 
-    def connect(self) -> sqlite3.Connection:
-        """A new connection with every setting this store relies on."""
+    def connect(self, wait: float) -> sqlite3.Connection:
+        """A new connection with every setting this store relies on, and one look into the file."""
         if self.path is None:
-            db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            uri = ":memory:"
         else:
             mode = "mode=ro" if self.read_only else "mode=rw"
             uri = f"file:{quote(str(self.path))}?{mode}{'&immutable=1' if self.immutable else ''}"
-            db = sqlite3.connect(
-                uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256
-            )
+        db = sqlite3.connect(
+            uri,
+            uri=True,
+            timeout=0,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=STATEMENTS,
+        )
+
+        def prepare() -> None:
+            for setting in SETTINGS:
+                db.execute(f"pragma {setting}")
+            db.execute("pragma schema_version").fetchone()
+
         try:
-            db.execute("pragma foreign_keys = on")
-            db.execute("pragma synchronous = full")
-            db.execute("pragma secure_delete = on")
-            db.execute(f"pragma cache_size = -{CACHE_KIB}")
-            db.execute(f"pragma journal_size_limit = {LOG_BYTES}")
+            until_free(prepare, wait)
             conditions.register(db)
         except sqlite3.Error:
             db.close()
@@ -99,22 +111,21 @@ def open_place(path: str | os.PathLike[str], wait: float) -> tuple[Place, sqlite
         raise Unavailable(f"this Python has SQLite {sqlite3.sqlite_version}; expected {oldest} or later")
     if os.fspath(path) == ":memory:":
         place = Place(None)
-        db = place.connect()
+        db = place.connect(wait)
         migrate(place, db, wait)
         return place, db
     place = _look(_absolute(path))
     location = place.location
     with translated(location):
         try:
-            db = place.connect()
-            db.execute("pragma schema_version").fetchone()
+            db = place.connect(wait)
         except sqlite3.OperationalError as error:
             if not place.read_only or primary_code(error) not in (
                 sqlite3.SQLITE_CANTOPEN,
                 sqlite3.SQLITE_READONLY,
             ):
                 raise
-            place, db = _without_locks(place)
+            place, db = _without_locks(place, wait)
         try:
             migrate(place, db, wait)
         except BaseException:
@@ -187,7 +198,7 @@ def _make(path: Path) -> Place:
     return Place(path)
 
 
-def _without_locks(place: Place) -> tuple[Place, sqlite3.Connection]:
+def _without_locks(place: Place, wait: float) -> tuple[Place, sqlite3.Connection]:
     """Reads a file in a folder where SQLite may not make its lock files: sound only while there is no log beside it."""
     assert place.path is not None
     log = place.path.with_name(place.path.name + "-wal")
@@ -197,7 +208,7 @@ def _without_locks(place: Place) -> tuple[Place, sqlite3.Connection]:
             "open it once as a user who may write there, or copy both files elsewhere"
         )
     place = Place(place.path, read_only=True, immutable=True)
-    return place, place.connect()
+    return place, place.connect(wait)
 
 
 def migrate(place: Place, db: sqlite3.Connection, wait: float) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from engrams.errors import Busy, Full, Unavailable
 from engrams.ports import Commit, EntryColumns, EntryRow, Float32, Int64, Mark, Where
 from engrams.records import (
     Deletion,
@@ -86,14 +87,17 @@ class SqliteStore:
     def erase(
         self, scope: Scope, events: Sequence[EventId], *, actor: str, at: datetime, reason: str
     ) -> Deletion:
-        """Removes events and what only they support; `pending` while another reader still holds the old state.
+        """Removes events and what only they support.
+
+        `pending`: nobody can read them any more, and bytes of them may still lie in the file until `vacuum`,
+        because another process was reading, there was no room, or the file is larger than `care.MOST_REWRITTEN`.
 
         Raises:
             NotFound: an id that is no event of the scope; nothing is removed.
         """
         with self._connections.writing() as db:
             deletion = erasing.erase(db, scope, events, actor=actor, at=at, reason=reason)
-        return deletion if self._forget_log() else _pending(deletion)
+        return deletion if self._scrub() else _pending(deletion)
 
     def touch(self, rows: Sequence[Row], at: datetime) -> None:
         """Counts a recall of these engram versions."""
@@ -105,13 +109,16 @@ class SqliteStore:
         """Erases everything but the audit."""
         with self._connections.writing() as db:
             erasing.reset(db, datetime.now(UTC))
-        self._forget_log()
+        self._scrub()
 
-    def _forget_log(self) -> bool:
+    def _scrub(self) -> bool:
         if self._connections.in_memory:
             return True
-        with self._connections.alone() as db:
-            return care.cut_log(db)
+        try:
+            with self._connections.alone() as db:
+                return care.scrub(db, self._bytes())
+        except (Busy, Full, Unavailable):  # what was asked for is done and on disk; only the bytes wait
+            return False
 
     # --- reading
 

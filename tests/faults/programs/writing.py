@@ -1,0 +1,31 @@
+"""Writes turns to a memory, one commit after the other, and says on standard output which ones were acknowledged.
+
+writing.py FILE NAME COUNT [START_FILE]: COUNT 0 means until killed. With START_FILE, waits until it exists.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from engrams.store import open_store
+from tests.contracts.stores import commit_of, from_event, said
+
+
+def main(place: str, name: str, count: int, start: str | None = None) -> None:
+    while start is not None and not Path(start).exists():
+        time.sleep(0.001)
+    store = open_store(place, wait=60)
+    number = 0
+    while count == 0 or number < count:
+        pair = [said(f"{name} {number} {half}", session=name) for half in ("first", "second")]
+        store.commit(commit_of(pair, [from_event(event) for event in pair]))
+        sys.stdout.write(f"{number}\n")
+        sys.stdout.flush()
+        number += 1
+    store.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:])
