@@ -46,9 +46,11 @@ class Settings:
         environ = os.environ if environ is None else environ
         found = cls()
         for file in (Path(platformdirs.user_config_dir("engrams")) / FILE, (folder or Path()) / FILE):
-            if file.is_file():
+            if _is_there(file):
                 try:
                     values = tomllib.loads(file.read_text("utf-8"))
+                except OSError as cause:
+                    raise BadSetting(FILE, str(cause), "a file that you may read", str(file)) from cause
                 except (tomllib.TOMLDecodeError, UnicodeDecodeError) as cause:
                     raise BadSetting(
                         FILE, str(cause), 'a file in TOML, such as: db = "memory.db"', str(file)
@@ -76,6 +78,15 @@ class Settings:
         elif not isinstance(value, str) or not value.strip():
             raise BadSetting(key, value, "text that is not empty", origin)
         return replace(self, **{key: value}, origins=(*self.origins, (key, origin)))  # type: ignore[arg-type]
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except (
+        PermissionError
+    ):  # a folder that may not be entered (another user's home, after sudo) holds no settings for us
+        return False
 
 
 def _names() -> list[str]:

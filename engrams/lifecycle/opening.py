@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engrams.errors import BadSetting
+from engrams.errors import BadSetting, Unavailable
 from engrams.index import NamespaceIndex
 from engrams.models.static_table import StaticTable, shipped_table
 from engrams.ports import Clock, Embedder, Index, Store, Tokenizer
@@ -112,7 +112,13 @@ def open_house(
         raise BadSetting("actor", actor, "a name for who acts, as the audit shows it")
     if path_or_url is None:
         location: str | Path = default_path()
-        Path(location).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            Path(location).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as cause:
+            raise Unavailable(
+                f"the data folder {Path(location).parent} cannot be made: {cause.strerror or cause}; "
+                "give the path of a memory, or set ENGRAMS_DB"
+            ) from cause
     elif isinstance(path_or_url, str | Path):
         location = path_or_url
     else:

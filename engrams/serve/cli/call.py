@@ -80,7 +80,10 @@ class Call:
         if place == IN_MEMORY or "://" in place:
             return None
         path = Path(place)
-        return None if path.exists() else path
+        try:
+            return None if path.exists() else path
+        except OSError:  # whatever bars the way, opening it says it better
+            return None
 
     @contextmanager
     def memory(self, *, make: bool = False) -> Iterator[Memory]:

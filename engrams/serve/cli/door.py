@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
-from engrams.errors import EngramsError, outcome
+from engrams.errors import EngramsError, Full, Unavailable, outcome
 from engrams.serve.cli.output import clean
 
 PROGRAM = "engrams"
@@ -24,9 +27,12 @@ PIPE_CLOSED = 128 + 13  # and one that SIGPIPE ended
 def run(argv: Sequence[str]) -> int:
     """Runs one command line and returns its exit code.
 
-    Errors of the house exit as `engrams.errors.OUTCOMES` says, Ctrl-C with 130, a closed pipe with 141 and without a
-    word, anything unexpected with 1.
+    Errors of the house exit as `engrams.errors.OUTCOMES` says, those of the file system as `StoreError` does, Ctrl-C
+    with 130, a closed pipe with 141 and without a word, anything unexpected with 1.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # started with the stream closed, as `>&-` does
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # whatever a memory holds can be written to any terminal
             stream.reconfigure(errors="backslashreplace")
@@ -48,6 +54,19 @@ def run(argv: Sequence[str]) -> int:
         if _debugging():
             traceback.print_exc()
         return _report(type(error).__name__, str(error), outcome(error).exit_code, as_json)
+    except OSError as error:
+        if _debugging():
+            traceback.print_exc()
+        kind = Full if error.errno == errno.ENOSPC else Unavailable
+        reason = error.strerror or " ".join(str(error).split())
+        where = (
+            os.fsdecode(error.filename)
+            if isinstance(error.filename, str | bytes)
+            else "standard output or input"
+        )
+        code = _report(kind.__name__, f"{where}: {reason}", outcome(kind).exit_code, as_json)
+        _silence()
+        return code
     except Exception as error:
         if _debugging():
             traceback.print_exc()
@@ -75,7 +94,8 @@ def _report(kind: str, message: str, code: int, as_json: bool) -> int:
     else:
         line = f"{_paint('error:')} {clean(message)}"
     try:
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):  # what could not be written is what is reported
+            sys.stdout.flush()
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
     except BrokenPipeError:

@@ -135,9 +135,16 @@ def there(name: str) -> Path:
 
     Raises:
         NotFound: nothing is there.
+        UsageError: the way to it is barred.
     """
     path = Path(name)
-    if name != "-" and not path.exists():
+    try:
+        found = name == "-" or path.exists()
+    except (OSError, ValueError) as cause:
+        raise UsageError(
+            f"{clean(name)} cannot be read: {getattr(cause, 'strerror', None) or cause}"
+        ) from cause
+    if not found:
         raise NotFound(f"there is no file {clean(name)}; give the path of an export or transcript")
     return path
 
