@@ -159,36 +159,37 @@ def named(text: str, names: Sequence[str]) -> list[Named]:
     beginning of its first word (``Mel`` for Melanie). One place names one, the longest. Names of scripts without
     spaces are found anywhere.
     """
-    found: dict[int, Named] = {}
     places: dict[str, list[re.Match[str]]] = {}
     for match in _WORD.finditer(text):
         places.setdefault(_bare(match.group()), []).append(match)
+    whole: list[Named] = []
+    short: list[Named] = []
     for number, name in enumerate(names):
         if _SPACELESS_RUN.search(name):
             begin = text.find(name)
             if begin >= 0:
-                found[number] = Named(number, begin, begin + len(name), name)
+                whole.append(Named(number, begin, begin + len(name), name))
             continue
-        place = _place_of(name, places)
-        if place is not None:
-            found[number] = Named(number, place.start(), place.end(), place.group())
+        first = _WORD.search(name)
+        if first is None:
+            continue
+        bare = _bare(first.group())
+        at = places.get(bare)
+        if at is not None:
+            whole.append(Named(number, at[0].start(), at[0].end(), at[0].group()))
+        elif (short_for := _nickname(bare, places)) is not None:
+            short.append(Named(number, short_for.start(), short_for.end(), short_for.group()))
     best: dict[int, Named] = {}
-    for one in found.values():
-        rival = best.get(one.begin)
-        if rival is None or (one.end - one.begin, -one.name) > (rival.end - rival.begin, -rival.name):
-            best[one.begin] = one
+    # Longer before shorter, whole names before nicknames: the first to take a place keeps it.
+    for one in (*sorted(whole, key=lambda n: n.begin - n.end), *short):
+        best.setdefault(one.begin, one)
     return [best[begin] for begin in sorted(best)]
 
 
-def _place_of(name: str, places: Mapping[str, list[re.Match[str]]]) -> re.Match[str] | None:
-    first = _WORD.search(name)
-    if first is None:
-        return None
-    whole = _bare(first.group())
-    if whole in places:
-        return places[whole][0]
+def _nickname(bare: str, places: Mapping[str, list[re.Match[str]]]) -> re.Match[str] | None:
+    """The first capitalised word that is the beginning of a first name."""
     for written, matches in places.items():
-        if len(written) >= NICKNAME_LETTERS and whole.startswith(written) and written not in STOP_WORDS:
+        if len(written) >= NICKNAME_LETTERS and bare.startswith(written) and written not in STOP_WORDS:
             for match in matches:
                 if match.group()[0].isupper():
                     return match

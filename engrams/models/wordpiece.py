@@ -15,6 +15,7 @@ LONGEST_WORD = 100
 CACHED_WORDS = 100_000
 """Distinct words whose pieces are remembered; when full the memory starts afresh."""
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _ASCII = re.compile(r"[a-z0-9]+|[!-/:-@\[-`{-~]")
 
 
@@ -72,7 +73,7 @@ def split(text: str) -> list[str]:
     """BERT's uncased words: lower case, accents removed, punctuation and Han characters alone."""
     lowered = text.lower()
     if lowered.isascii():
-        return _ASCII.findall(lowered)
+        return _ASCII.findall(_CONTROL.sub("", lowered))
     out: list[str] = []
     current: list[str] = []
     for letter in unicodedata.normalize("NFD", lowered):

@@ -1,0 +1,79 @@
+"""Array functions, on numbers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engrams.arithmetic import largest_of_each, moments, ranges, rarity, saturate, standardise, top_k
+
+
+def f(*values: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    return np.array(values, dtype=np.float32)
+
+
+def test_moments_of_a_column() -> None:
+    assert moments(f(1, 2, 3, 6)) == pytest.approx((3.0, math.sqrt(3.5)))
+    assert moments(f()) == (0.0, 0.0)
+
+
+def test_moments_count_what_is_missing_as_zero() -> None:
+    assert moments(f(4, 4), size=4) == pytest.approx((2.0, 2.0))
+    with pytest.raises(ValueError, match="below"):
+        moments(f(1, 2), size=1)
+
+
+def test_standardised_values_are_deviations() -> None:
+    assert standardise(f(1, 3, 5), 3, 2).tolist() == [-1, 0, 1]
+    assert standardise(f(7, 7), 7, 0).tolist() == [0, 0]
+
+
+def test_rarity_is_positive_even_for_what_stands_everywhere() -> None:
+    assert rarity(3, 1) == pytest.approx(math.log(1 + 2.5 / 1.5))
+    assert rarity(10, 10) == pytest.approx(math.log(1 + 0.5 / 10.5))
+
+
+def test_saturation_is_that_of_bm25() -> None:
+    # k1 = 1, b = 0.5: 2 * tf / (tf + 0.5 + 0.5 * length / mean)
+    got = saturate(f(1, 3, 1), f(2, 2, 6), 2.0, 1.0, 0.5)
+    assert got.tolist() == pytest.approx([1.0, 1.5, 2 / 3])
+
+
+def test_saturation_ignores_length_at_b_zero_and_counts_at_k1_zero() -> None:
+    assert saturate(f(2, 2), f(1, 100), 5.0, 1.2, 0.0).tolist() == pytest.approx([4.4 / 3.2] * 2)
+    assert saturate(f(1, 9), f(1, 100), 5.0, 0.0, 0.7).tolist() == [1, 1]
+
+
+def test_top_k_breaks_ties_by_place() -> None:
+    assert top_k(f(1, 3, 3, 2, 3), 2).tolist() == [1, 2]
+    assert top_k(f(1, 3, 3, 2, 3), 4).tolist() == [1, 2, 4, 3]
+
+
+def test_top_k_leaves_out_what_is_masked() -> None:
+    assert top_k(f(-np.inf, 1, -np.inf), 3).tolist() == [1]
+    assert top_k(f(-np.inf, 1, -np.inf), 2).tolist() == [1]
+    assert top_k(f(), 3).tolist() == []
+    assert top_k(f(1), 0).tolist() == []
+
+
+@given(st.lists(st.integers(-3, 3)), st.integers(0, 12))
+def test_top_k_is_the_head_of_a_stable_sort(values: list[int], k: int) -> None:
+    order = sorted(range(len(values)), key=lambda i: -values[i])
+    assert top_k(np.array(values, dtype=np.float32), k).tolist() == order[:k]
+
+
+def test_ranges_lie_one_after_the_other() -> None:
+    assert ranges(np.array([5, 0, 2]), np.array([2, 0, 3])).tolist() == [5, 6, 2, 3, 4]
+    assert ranges(np.array([], dtype=np.int64), np.array([], dtype=np.int64)).tolist() == []
+
+
+def test_largest_of_each_run() -> None:
+    values = np.array([[1, 5, 2, 9, 3], [0, 1, 0, 0, 2]], dtype=np.float32)
+    assert largest_of_each(values, np.array([2, 0, 3])).tolist() == [[5, 0, 9], [1, 0, 2]]
+    assert largest_of_each(values, np.array([2, 3])).tolist() == [[5, 9], [1, 2]]
+    assert largest_of_each(values[:, :0], np.array([0, 0])).tolist() == [[0, 0], [0, 0]]
+    assert largest_of_each(values[:, :0], np.array([], dtype=np.int64)).shape == (2, 0)
