@@ -38,7 +38,7 @@ class Outcome:
     @property
     def counts(self) -> bool:
         """Whether it enters the tables: an answerable question whose gold is known."""
-        return not self.abstain and bool(self.turns)
+        return not self.abstain and bool(self.turns or self.sessions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,20 +35,22 @@ def measures(ks: Sequence[int], level: str) -> dict[str, Measure]:
 
 
 def applicable(outcomes: Sequence[Outcome], ks: Sequence[int]) -> dict[str, Measure]:
-    """The measures that the outcomes have something for: sessions only where there is gold for them."""
-    held = measures(ks, "turn")
+    """The measures that the outcomes have something for: sessions, say, only where there is gold for them."""
+    held: dict[str, Measure] = {}
+    if any(outcome.turns for outcome in outcomes):
+        held |= measures(ks, "turn")
     if any(outcome.sessions for outcome in outcomes):
         held |= measures(ks, "session")
-    if outcomes and all(outcome.cited is not None for outcome in outcomes):
-        held["context recall"] = lambda o: o.cited if o.cited is not None else 0.0
+    if any(outcome.cited is not None for outcome in outcomes):
+        held["context recall"] = lambda o: o.cited or 0.0
     return held
 
 
 def scores(outcomes: Sequence[Outcome], measure: Measure, name: str) -> tuple[list[float], list[str]]:
     """A measure's score for each outcome that has gold for it, and the case of each."""
-    if name.startswith("session "):
-        outcomes = [outcome for outcome in outcomes if outcome.sessions]
-    return [measure(outcome) for outcome in outcomes], [outcome.case for outcome in outcomes]
+    gold = {"turn": "turns", "session": "sessions", "context": "cited"}[name.split()[0]]
+    held = [outcome for outcome in outcomes if getattr(outcome, gold) not in ((), None)]
+    return [measure(outcome) for outcome in held], [outcome.case for outcome in held]
 
 
 def _row(values: Sequence[float], cases: Sequence[str]) -> dict[str, Any]:
@@ -79,7 +81,7 @@ def _told(outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
 
 
 def tables(outcomes: Sequence[Outcome], ks: Sequence[int]) -> dict[str, Any]:
-    """All tables of a run: `all` over answerable questions with gold, `categories` over every kind, `abstention`."""
+    """All tables of a run: `all` over answerable questions with gold, `categories`, `abstention`."""
     counted = [outcome for outcome in outcomes if outcome.counts]
     held = applicable(counted, ks)
     whole = {}
@@ -87,8 +89,12 @@ def tables(outcomes: Sequence[Outcome], ks: Sequence[int]) -> dict[str, Any]:
         values, cases = scores(counted, measure, name)
         whole[name] = _row(values, cases)
     kinds: dict[str, list[Outcome]] = {}
+    for outcome in counted:
+        kinds.setdefault(outcome.category, []).append(outcome)
+    answerable = set(kinds)
+    # A kind that has no answerable question at all is shown too: what misleads is found, or not.
     for outcome in outcomes:
-        if outcome.turns:
+        if outcome.abstain and outcome.turns and outcome.category not in answerable:
             kinds.setdefault(outcome.category, []).append(outcome)
     categories: dict[str, Mapping[str, Any]] = {}
     for kind, members in kinds.items():

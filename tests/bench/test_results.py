@@ -74,6 +74,18 @@ def test_tables_by_hand() -> None:
     assert told["abstention"]["nothing found"] == {"precision": 1.0, "recall": 1.0, "false_alarms": 0.0}
 
 
+def test_a_category_is_of_answerable_questions_where_it_has_any() -> None:
+    mixed = [*outcomes((1,), (9,)), Outcome("a", "c0", "kind", True, (1,), (1,))]
+    told = tables(mixed, KS)["categories"]
+    assert (told["kind"]["n"], told["kind"]["turn recall@1"], told["nothing"]["n"]) == (2, 0.5, 1)
+
+
+def test_a_question_with_gold_sessions_alone_counts_for_sessions_alone() -> None:
+    told = tables([*outcomes((9,)), Outcome("s", "c0", "kind", False, (), (1,))], KS)["all"]
+    assert (told["session recall@1"]["mean"], told["session recall@1"]["n"]) == (0.5, 2)
+    assert (told["turn recall@1"]["mean"], told["turn recall@1"]["n"]) == (0.0, 1)
+
+
 def test_no_interval_over_conversations_where_each_has_one_question() -> None:
     told = tables([replace(one, case=one.id) for one in outcomes((1,), (9,))], KS)
     assert told["all"]["turn recall@1"]["conversations"] is None
