@@ -20,6 +20,9 @@ import pytest
 
 Engrams = Callable[..., Any]
 
+# Starts a process per test: in `make test`, not in `make check`.
+pytestmark = pytest.mark.slow
+
 KEY = "The spare key is under the blue flower pot."
 ANSI = re.compile(r"\x1b\[")
 PATIENCE = 60.0  # seconds after which a child that says nothing is taken to hang
