@@ -20,7 +20,7 @@ from engrams.store.sqlite.auditing import append_audit
 from engrams.store.sqlite.cells import text_cell, text_of, time_cell
 from engrams.store.sqlite.conditions import namespace_clause
 from engrams.store.sqlite.schema import OPEN
-from engrams.store.sqlite.writing import Position, chosen, first_event
+from engrams.store.sqlite.writing import Position, chosen, first_event, receipt_of
 
 #: What lies under the row of a version besides the version itself, in an order in which it can be removed.
 _OF_A_ROW = ("sources", "vectors", "recalls", "contents")
@@ -84,6 +84,7 @@ def erase(
         if version.row not in doomed.versions:
             _keep_without(db, position, version, doomed.events.keys() | doomed.engrams)
     _open_latest(db, position, {v.id for v in doomed.versions.values()} - doomed.engrams)
+    _blur_receipts(db, set(doomed.events))
     _remove_events(db, doomed.events, at, reason)
     position.write(db)
     gone = sorted(doomed.engrams)
@@ -223,16 +224,25 @@ def _open_latest(db: sqlite3.Connection, position: Position, ids: Iterable[str])
             _note(db, position, ns, row, OPEN)
 
 
+def _blur_receipts(db: sqlite3.Connection, events: set[str]) -> None:
+    """Drops the digest of what was asked where it speaks of erased events: a short text could be guessed from it.
+
+    Without it, the key still answers with the first receipt.
+    """
+    spaces = {ns for (ns,) in chosen(db, "select distinct ns from events where id in ({})", events)}
+    for ns in spaces:
+        held = db.execute(
+            "select key, receipt from receipts where ns = ? and digest is not null", (ns,)
+        ).fetchall()
+        keys = [(ns, key) for key, receipt in held if events & set(receipt_of(receipt).event_ids)]
+        db.executemany("update receipts set digest = null where ns = ? and key = ?", keys)
+
+
 def _remove_events(db: sqlite3.Connection, events: Iterable[str], at: datetime, reason: str) -> None:
     why = hashlib.sha256(reason.encode("utf-8", "surrogatepass")).hexdigest() if reason else ""
     for id in events:
         cell = text_cell(id)
         db.execute(
             "insert into tombstones select id, ns, ?, ? from events where id = ?", (time_cell(at), why, cell)
-        )
-        # A digest of what was asked could be guessed from; without it, the key still answers with the first receipt.
-        db.execute(
-            "update receipts set digest = null where ns = (select ns from events where id = :id) and receipt like :held",
-            {"id": cell, "held": f'%"{id}"%'},
         )
         db.execute("delete from events where id = ?", (cell,))

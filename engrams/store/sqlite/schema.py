@@ -69,6 +69,7 @@ _FIRST: tuple[str, ...] = (
         content not null, keys, payload, metadata,
         strength real not null, confidence real not null,
         change text not null, actor not null, reason not null, event_id)""",
+    "create index contents_by_event on contents (event_id) where event_id is not null",
     """create table sources (
         "row" integer not null references contents ("row"),
         ordinal integer not null, source not null,
