@@ -51,7 +51,7 @@ class Arrays:
     """Active engram versions of one scope, by row. One thread at a time writes; snapshots may be read by all.
 
     With `history` the versions that were closed stay in, else only current ones come in. Memory, for turns of 25
-    words with 14 distinct terms and 18 pieces: about 230 bytes a row, 90 more once pieces are looked up.
+    words with 14 distinct terms and 18 pieces: about 220 bytes a row, 50 more once pieces are looked up.
     """
 
     def __init__(self, vocabulary: int, vectors: Vectors, *, history: bool = False) -> None:

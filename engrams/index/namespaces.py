@@ -21,8 +21,10 @@ class NamespaceIndex:
     """A `ports.Index`: one set of arrays for each path that is asked for, `acme/*` included.
 
     The arrays hold the active versions that are current, so that statistics speak of them alone. A query with
-    `as_of` gets arrays of the versions that stood then, cut from those of all versions ever. Safe to use from several
-    threads; a view never changes once it is handed out. Erased rows go at the next view of their path.
+    `as_of` gets arrays of the versions that stood then, cut from those of all versions ever, which are loaded beside
+    the others where a version was ever replaced. Safe to use from several threads; a view never changes once it is
+    handed out. What is erased is gone from the arrays of a path with the path's next view; no text is ever in them,
+    only names of speakers, hashes and numbers.
 
     `most_bytes` bounds what is kept for paths other than the one asked for last.
     """

@@ -87,9 +87,7 @@ class Shard:
         elif closings:
             self._take_out(closings)
         changed = bool(closings)
-        for columns in self._store.entry_columns(
-            self._scope, after=self._last_row, batch=SEGMENT_ROWS
-        ):
+        for columns in self._store.entry_columns(self._scope, after=self._last_row, batch=SEGMENT_ROWS):
             self._arrays.append(columns)
             self._last_row = int(columns.rows[-1])
             changed = True
