@@ -72,22 +72,22 @@ def _checked(year: str | None, month: str, day: str | None) -> list[NamedDate]:
 def _relative(folded: str, asked_at: datetime) -> list[NamedDate]:
     found: list[NamedDate] = []
     for match in _LAST.finditer(folded):
-        if match["yesterday"]:
-            found.append(_back(asked_at, 1, "day"))
-        else:
-            found.append(_back(asked_at, 1, match["unit"]))
+        found += _back(asked_at, 1, "day" if match["yesterday"] else match["unit"])
     for match in _AGO.finditer(folded):
         count = match["count"]
-        found.append(_back(asked_at, _COUNTS.get(count) or int(count), match["unit"]))
+        found += _back(asked_at, _COUNTS.get(count) or int(count), match["unit"])
     return found
 
 
-def _back(moment: datetime, count: int, unit: str) -> NamedDate:
-    """So many days, weeks, months or years before, named as exactly as people mean it."""
+def _back(moment: datetime, count: int, unit: str) -> list[NamedDate]:
+    """So many days, weeks, months or years before, as exactly as people mean it; none before the year 1."""
     if unit == "year":
-        return NamedDate(moment.year - count)
+        return [NamedDate(moment.year - count)] if count < moment.year else []
     if unit == "month":
         months = moment.year * 12 + moment.month - 1 - count
-        return NamedDate(months // 12, months % 12 + 1)
-    then = moment - timedelta(days=count if unit == "day" else 7 * count)
-    return NamedDate(then.year, then.month, then.day)
+        return [NamedDate(months // 12, months % 12 + 1)] if months >= 12 else []
+    days = count if unit == "day" else 7 * count
+    if moment.toordinal() <= days:
+        return []
+    then = moment - timedelta(days=days)
+    return [NamedDate(then.year, then.month, then.day)]
