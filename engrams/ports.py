@@ -311,6 +311,10 @@ class Store(Protocol):
         """The events of these ids as they were journalled; unknown ids are absent."""
         ...
 
+    def erased(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids under which a tombstone stands: they are never written again."""
+        ...
+
     def about(self, targets: Sequence[str]) -> dict[str, list[Event]]:
         """Corrections, rejections, pins and feedback about these ids, oldest first."""
         ...
@@ -369,15 +373,19 @@ class Store(Protocol):
         ...
 
     # --- for the index
-    def mark(self) -> Mark: ...
+    def mark(self, scope: Scope | None = None) -> Mark:
+        """How far the part of the store has come in which the scope's path lies (its tenant, or all); equal when unchanged.
+
+        Every row up to `mark.row` of that part can be read; later ones get higher numbers. None: the whole store, good
+        for comparing only.
+        """
+        ...
 
     def entries(self, scope: Scope, *, after: int = 0, limit: int = 100_000) -> Iterator[EntryRow]:
         """Entries of every engram version under the scope's path (its other fields do not count), by row."""
         ...
 
-    def entry_columns(
-        self, scope: Scope, *, after: int = 0, batch: int = 65_536
-    ) -> Iterator[EntryColumns]:
+    def entry_columns(self, scope: Scope, *, after: int = 0, batch: int = 65_536) -> Iterator[EntryColumns]:
         """What `entries` gives, all of it, as columns of at most `batch` rows each: the way of bulk loading."""
         ...
 

@@ -59,7 +59,7 @@ class Shard:
 
     def _refreshed(self) -> Snapshot:
         for _ in range(ROUNDS):
-            mark = self._store.mark()
+            mark = self._store.mark(self._scope)
             if mark == self._seen:
                 break
             whole = False

@@ -207,8 +207,8 @@ class SqliteStore:
 
     # --- for the index
 
-    def mark(self) -> Mark:
-        """How far the store has come; equal when nothing changed."""
+    def mark(self, scope: Scope | None = None) -> Mark:
+        """How far the store has come, whatever the scope: one file counts once; equal when nothing changed."""
         with self._connections.reading() as db:
             return loading.mark(db)
 

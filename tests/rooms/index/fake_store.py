@@ -111,7 +111,7 @@ class FakeStore:
                 self.rows[i] = replace(old, entry=entry)
                 self._note(old.namespace, row, OPEN_END)
 
-    def mark(self) -> Mark:
+    def mark(self, scope: Scope | None = None) -> Mark:
         now = Mark(self.last_row, len(self.changes))
         _call(self.after_mark)
         return now
