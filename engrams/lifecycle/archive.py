@@ -79,7 +79,7 @@ def export_to(house: House, path: Path, scope: Scope | None, progress: Callable[
 
 
 def restore(house: House, path: Path, progress: Callable[[int, int], None] | None = None) -> int:
-    """Brings back what `export` wrote; events that are here already are left as they are. Returns how many came back.
+    """Brings back what `export` wrote; events that are here, or were erased, stay so. Returns how many came back.
 
     The whole file is read and checked first. Each batch is one transaction, so a restore that was cut off can be run
     again and goes on where it stopped.
@@ -94,7 +94,8 @@ def restore(house: House, path: Path, progress: Callable[[int, int], None] | Non
 
     def flush() -> None:
         nonlocal waiting, back
-        known = house.store.events([e.id for e in waiting])
+        ids = [e.id for e in waiting]
+        known = house.store.events(ids).keys() | house.store.erased(ids)
         runs: dict[tuple[str, datetime], list[Event]] = {}
         for event in waiting:
             if event.id not in known:
@@ -111,7 +112,7 @@ def restore(house: House, path: Path, progress: Callable[[int, int], None] | Non
                 flush()
         else:
             flush()
-            if event.id not in house.store.events([event.id]):
+            if event.id not in house.store.events([event.id]).keys() | house.store.erased([event.id]):
                 _apply_again(house, event)
                 back += 1
         if progress is not None and done % 100 == 0:
