@@ -88,12 +88,13 @@ def test_exit_codes_reach_the_shell(
         assert json.loads(answer.err)["error"]["exit_code"] == code
 
 
-def test_help_loads_nothing_heavy(program: tuple[str, ...]) -> None:
-    source = program[-1].replace(
-        "sys.exit(main())",
-        "code = main(sys.argv[1:]); print(sorted({n.split('.')[0] for n in sys.modules})); sys.exit(code)",
+@pytest.mark.parametrize("command", [("--help",), ("search", "--help"), ("version",), ("completion", "bash")])
+def test_what_needs_no_memory_loads_nothing_heavy(program: tuple[str, ...], command: tuple[str, ...]) -> None:
+    report = (
+        "code = main(sys.argv[1:]); print(sorted({n.split('.')[0] for n in sys.modules})); sys.exit(code)"
     )
-    done = subprocess.run([*program[:-1], source, "--help"], capture_output=True, text=True, check=True)
+    source = program[-1].replace("sys.exit(main())", report)
+    done = subprocess.run([*program[:-1], source, *command], capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1]
     assert "'click'" in loaded
     for heavy in ("numpy", "rich", "sqlite3", "asyncio", "platformdirs", "snowballstemmer"):
@@ -241,6 +242,20 @@ def test_arguments_that_are_no_text_are_kept_or_refused_but_never_a_crash(
         answer = process(*command)
         assert answer.code in (0, 2, 3)
         assert "unexpected" not in answer.err
+
+
+@pytest.mark.parametrize(("redirection", "code"), [(">&-", 0), ("2>&-", 0), ("<&-", 0), (">/dev/full", 4)])
+def test_streams_that_are_closed_or_full_are_no_crash(
+    engrams: Engrams, program: tuple[str, ...], redirection: str, code: int
+) -> None:
+    engrams("add", KEY)
+    line = f'exec "$@" {redirection}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", line, "sh", *program, "log"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == (1 if code else 0)
 
 
 def test_completion_completes(process: Engrams) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engrams import Recipe
 from engrams.errors import UnknownName
 from engrams.serve.cli.call import Call, command, current
 from engrams.serve.cli.commands import Group

@@ -90,7 +90,7 @@ def backup(call: Call, /, path: str, force: bool) -> None:
     if call.out.as_json:
         call.out.json({"path": str(target), "bytes": count})
         return
-    call.out.columns(target, count)
+    call.out.receipt(target, count)
     call.out.note(f"Copied {size(count)}; open it with --db {shown_path(target)}.")
 
 
@@ -104,7 +104,7 @@ def vacuum(call: Call, /) -> None:
     if call.out.as_json:
         call.out.json({"bytes_before": before, "bytes_after": after})
         return
-    call.out.columns(before, after)
+    call.out.receipt(before, after)
     call.out.note(f"{size(before)} before, {size(after)} now.")
 
 
@@ -127,8 +127,10 @@ def export(call: Call, /, path: str | None, force: bool) -> None:
         if out.as_json:
             out.json({"path": str(target), "events": count})
         else:
-            out.columns(target, count)
-    out.note(f"{counted(count, 'event')} exported.")
+            out.receipt(target, count)
+    out.note(
+        f"{counted(count, 'event')} exported{'' if path in (None, '-') else f' to {shown_path(str(path))}'}."
+    )
 
 
 @command
@@ -142,7 +144,7 @@ def restore(call: Call, /, path: str) -> None:
     if call.out.as_json:
         call.out.json({"events": count, "location": where})
         return
-    call.out.columns(count)
+    call.out.receipt(count)
     call.out.note(f"{counted(count, 'event')} brought back into {shown_path(where)}.")
 
 

@@ -30,9 +30,15 @@ def run(argv: Sequence[str]) -> int:
     Errors of the house exit as `engrams.errors.OUTCOMES` says, those of the file system as `StoreError` does, Ctrl-C
     with 130, a closed pipe with 141 and without a word, anything unexpected with 1.
     """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # started with the stream closed, as `>&-` does
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 (as long as the process)
+    with contextlib.ExitStack() as opened:
+        for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+            if getattr(sys, name) is None:  # started with the stream closed, as `>&-` does
+                setattr(sys, name, opened.enter_context(Path(os.devnull).open(mode, encoding="utf-8")))
+                opened.callback(setattr, sys, name, None)
+        return _run(argv)
+
+
+def _run(argv: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # whatever a memory holds can be written to any terminal
             stream.reconfigure(errors="backslashreplace")

@@ -16,6 +16,7 @@ from engrams.records import Context, Event, Hit, Price, Problem
 from engrams.serve.cli.output import Out, clean, counted, when
 
 SHORTEST = 4  # letters of a question's word that are worth marking in an answer
+LEAST = 0.005  # the least share of a score that shows with two decimals
 MARK = r"\[\d+\]"
 
 
@@ -29,7 +30,10 @@ def hit_lines(out: Out, number: int, hit: Hit, question: str) -> RenderableType:
         head.append("   pinned", "magenta")
     parts: list[RenderableType] = [head, Padding(marked(hit.text, question), (0, 0, 0, 4))]
     if hit.signals:
-        signals = "  ".join(f"{name} {value:+.2f}" for name, value in hit.signals.items())
+        strongest = sorted(
+            ((v, n) for n, v in hit.signals.items() if abs(v) >= LEAST), key=lambda s: -abs(s[0])
+        )
+        signals = "  ".join(f"{name} {value:+.2f}" for value, name in strongest)
         parts.append(Padding(Text(clean(signals), "cyan"), (0, 0, 0, 4)))
     parts.append(Padding(Text(hit.event_ids[0] if hit.event_ids else hit.id, "dim"), (0, 0, 1, 4)))
     return Group(*parts)

@@ -172,18 +172,19 @@ def stats(call: Call, /) -> None:
     if out.as_json:
         out.json({"location": where, "recipe": recipe, **plain(found)})
         return
+
+    def number(count: int) -> object:
+        return f"{count:,}" if out.pretty else count
+
     rows: list[tuple[str, object]] = [
         ("memory", where),
         ("recipe", recipe),
-        ("events", f"{found.events:,}" if out.pretty else found.events),
-        ("engrams", f"{found.engrams:,}" if out.pretty else found.engrams),
-        *(
-            (f"  {kind}" if out.pretty else f"engrams.{kind}", count)
-            for kind, count in sorted(found.kinds.items())
-        ),
-        ("links", found.links),
-        ("namespaces", found.namespaces),
-        ("sessions", found.sessions),
+        ("events", number(found.events)),
+        ("engrams", number(found.engrams)),
+        *((f"  {k}" if out.pretty else f"engrams.{k}", number(n)) for k, n in sorted(found.kinds.items())),
+        ("links", number(found.links)),
+        ("namespaces", number(found.namespaces)),
+        ("sessions", number(found.sessions)),
         ("first", when(found.first) if out.pretty else plain(found.first)),
         ("last", when(found.last) if out.pretty else plain(found.last)),
         ("on disk", size(found.bytes) if out.pretty else found.bytes),

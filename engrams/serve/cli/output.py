@@ -130,6 +130,11 @@ class Out:
         """One line of tab-separated columns, for pipes."""
         self._write("\t".join(map(column, values)) + "\n")
 
+    def receipt(self, *values: object) -> None:
+        """Columns for a pipe of what a note tells on a terminal."""
+        if not self.pretty:
+            self.columns(*values)
+
     def show(self, *things: RenderableType) -> None:
         """Things drawn by rich, one after the other."""
         for thing in things:
@@ -182,7 +187,7 @@ class Out:
             yield None
             return
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
         console = Console(
@@ -191,14 +196,15 @@ class Out:
         shown = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[count]}"),
         )
-        with Bar(*shown, console=console, transient=True) as bar:
-            task = bar.add_task(clean(label), total=None)
+        times = (TimeElapsedColumn(), TimeRemainingColumn(compact=True))
+        with Bar(*shown, *times, console=console, transient=True) as bar:
+            task = bar.add_task(clean(label), total=None, count="")
 
             def advance(done: int, total: int = 0, /) -> None:
-                bar.update(task, completed=done, total=total or None)
+                count = f"{done:,} of {total:,}" if total else f"{done:,}"
+                bar.update(task, completed=done, total=total or None, count=count)
 
             yield advance
 

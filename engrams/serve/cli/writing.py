@@ -156,8 +156,12 @@ def _report(call: Call, found: list[Imported], where: str) -> None:
         return
     if not found:
         return
+
+    def number(count: int) -> object:
+        return f"{count:,}" if out.pretty else count
+
     headings = ("form", "messages", "sessions", "new", "repeated", "file")
-    rows = [(f.format, f.messages, f.sessions, f.written, f.repeated, f.path) for f in found]
+    rows = [(f.format, *map(number, (f.messages, f.sessions, f.written, f.repeated)), f.path) for f in found]
     out.table(headings, rows, right=headings[1:5])
     new = sum(f.written for f in found)
     out.note(f"{counted(new, 'new message')} in {shown_path(where)}.")
