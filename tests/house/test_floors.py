@@ -82,6 +82,7 @@ FORBIDDEN = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modules", ALLOWED.values(), ids=ALLOWED.keys())
 def test_the_contract_allows(modules: dict[str, str], tmp_path: Path, root: Path) -> None:
     write_house(tmp_path, root, modules)
@@ -89,6 +90,7 @@ def test_the_contract_allows(modules: dict[str, str], tmp_path: Path, root: Path
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modules", FORBIDDEN.values(), ids=FORBIDDEN.keys())
 def test_the_contract_forbids(modules: dict[str, str], tmp_path: Path, root: Path) -> None:
     write_house(tmp_path, root, modules)
