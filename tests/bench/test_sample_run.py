@@ -17,6 +17,9 @@ from engrams_bench.run import Settings, run
 
 from engrams import Memory
 
+# Runs every row over the whole sample: in `make test`, not in `make check`.
+pytestmark = pytest.mark.slow
+
 SAMPLE = DATASETS["sample"]
 RECIPES = ("none", "bm25", "full-context", "engrams")
 
