@@ -98,7 +98,8 @@ def _report(kind: str, message: str, code: int, as_json: bool) -> int:
     if as_json:
         line = json.dumps({"error": {"type": kind, "message": message, "exit_code": code}})
     else:
-        line = f"{_paint('error:')} {clean(message)}"
+        one_line = " ".join(message.splitlines())
+        line = f"{_paint('error:')} {clean(one_line)}"
     try:
         with contextlib.suppress(OSError):  # what could not be written is what is reported
             sys.stdout.flush()
@@ -116,6 +117,8 @@ def _paint(word: str) -> str:
 
 def _of_click(error: click.ClickException) -> str:
     message = " ".join(error.format_message().split()).rstrip(".")
+    if isinstance(error, click.NoSuchOption):
+        message += "; put -- before a text that begins with -"
     context = getattr(error, "ctx", None)
     return f"{message}; see: {context.command_path} --help" if context is not None else message
 
