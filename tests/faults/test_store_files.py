@@ -223,6 +223,8 @@ DAMAGE = {
     "audit row 1 was altered": "drop trigger audit_is_never_altered; update audit set actor = 'mallory' where seq = 1",
     "audit ends at row 0": "drop trigger audit_is_never_shortened; delete from audit",
     "rows point at nothing": 'update sources set "row" = 77 where "row" = 1',
+    "engram that cannot be read": 'update contents set metadata = \'{"a\' where "row" = 1',
+    "event that cannot be read": "drop trigger events_are_never_altered; update events set attachments = '[' where seq = 1",
     "migrations on record": "delete from migrations",
 }
 
@@ -238,6 +240,23 @@ def test_check_finds(tmp_path: Path, what: str) -> None:
     other.close()
     found = [problem.what for problem in store.check()]
     assert any(what in each for each in found), found
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "damage", ["update contents set metadata = '{\"a'", "update contents set content = cast(x'ff41' as text)"]
+)
+def test_a_record_that_cannot_be_read_is_damage(tmp_path: Path, damage: str) -> None:
+    place = tmp_path / "memory.db"
+    filled(place)
+    other = sqlite3.connect(place)
+    other.execute(damage)
+    other.commit()
+    other.close()
+    store = open_store(place)
+    with pytest.raises(Corrupt, match="engrams doctor"):
+        store.list_engrams(HERE, ALL)
+    assert store.stats(None).events == 3
     store.close()
 
 

@@ -69,6 +69,20 @@ _ORPHANS: tuple[tuple[str, str, str], ...] = (
         "or not exists (select 1 from engrams where id = l.target)",
     ),
     (
+        "event that cannot be read (its metadata or attachments are no JSON)",
+        _RESTORE,
+        "select id from events where (typeof(metadata) = 'text' and not json_valid(metadata)) "
+        "or (typeof(attachments) = 'text' and not json_valid(attachments))",
+    ),
+    (
+        "engram that cannot be read (its metadata, keys or payload are no JSON)",
+        _REBUILD,
+        "select e.id from contents c join engrams e on e.ns = c.ns and e.row = c.row "
+        "where (typeof(c.metadata) = 'text' and not json_valid(c.metadata)) "
+        "or (typeof(c.keys) = 'text' and not json_valid(c.keys)) "
+        "or (typeof(c.payload) = 'text' and not json_valid(c.payload))",
+    ),
+    (
         "erased event that is still in the journal",
         "erase it again",
         "select id from events where id in (select id from tombstones)",

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engrams.errors import Busy, Unavailable
-from engrams.store.sqlite.faults import in_our_words
+from engrams.store.sqlite.faults import translated
 from engrams.store.sqlite.opening import open_place, until_free
 
 #: Idle reading connections kept open.
@@ -52,21 +52,16 @@ class Connections:
         """A connection to read with; every row must be fetched inside the block."""
         self._require_open()
         if self.in_memory:
-            with self._lock():
-                db = self._writer_now()
-                try:
-                    yield db
-                except sqlite3.Error as error:
-                    raise in_our_words(error, self.place.location) from error
+            with self._lock(), translated(self.place.location):
+                yield self._writer_now()
             return
         try:
             db = self._idle.pop()
         except IndexError:
             db = self._connect_reader()
         try:
-            yield db
-        except sqlite3.Error as error:
-            raise in_our_words(error, self.place.location) from error
+            with translated(self.place.location):
+                yield db
         finally:
             if db.in_transaction:
                 db.execute("rollback")
@@ -79,37 +74,29 @@ class Connections:
     def snapshot(self) -> Iterator[sqlite3.Connection]:
         """As `reading`, with every statement of the block seeing the same state."""
         with self.reading() as db:
-            if self.in_memory:
-                yield db
-                return
-            db.execute("begin")
+            if not self.in_memory:
+                db.execute("begin")
             yield db
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: committed at the end of the block, rolled back by whatever leaves it early."""
-        with self._lock():
+        with self._lock(), translated(self.place.location):
             db = self._writer_now()
+            until_free(lambda: db.execute("begin immediate"), self.wait)
             try:
-                until_free(lambda: db.execute("begin immediate"), self.wait)
-                try:
-                    yield db
-                    db.execute("commit")
-                except BaseException:
-                    if db.in_transaction:
-                        db.execute("rollback")
-                    raise
-            except sqlite3.Error as error:
-                raise in_our_words(error, self.place.location) from error
+                yield db
+                db.execute("commit")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("rollback")
+                raise
 
     @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
         """The writing connection outside any transaction, for upkeep."""
-        with self._lock():
-            try:
-                yield self._writer_now()
-            except sqlite3.Error as error:
-                raise in_our_words(error, self.place.location) from error
+        with self._lock(), translated(self.place.location):
+            yield self._writer_now()
 
     def close(self) -> None:
         """Closes every connection; a second call does nothing."""
@@ -150,12 +137,10 @@ class Connections:
         return self._writer
 
     def _connect_reader(self) -> sqlite3.Connection:
-        try:
+        with translated(self.place.location):
             db = self.place.connect(self.wait)
             db.execute(f"pragma busy_timeout = {int(self.wait * 1000)}")
             db.execute("pragma query_only = on")
-        except sqlite3.Error as error:
-            raise in_our_words(error, self.place.location) from error
         self._open.append(db)
         return db
 

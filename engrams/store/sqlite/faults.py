@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,13 @@ def is_locked(error: sqlite3.Error) -> bool:
     return primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 
+def unreadable(error: ValueError, location: str) -> Corrupt:
+    """The error of the house for a cell that holds no text or no JSON any more."""
+    return Corrupt(
+        f"{location}: a record is damaged ({error}); `engrams doctor` says where; restore a backup"
+    )
+
+
 def in_our_words(error: sqlite3.Error, location: str) -> EngramsError:
     """The error of the house for one of SQLite's."""
     code = primary_code(error)
@@ -30,6 +38,8 @@ def in_our_words(error: sqlite3.Error, location: str) -> EngramsError:
         return Corrupt(
             f"{location}: the file is damaged ({error}); `engrams doctor` says where; restore a backup"
         )
+    if "Could not decode to UTF-8" in str(error):  # raised by Python, without a code
+        return unreadable(ValueError("text is no UTF-8"), location)
     if code == sqlite3.SQLITE_FULL:
         return Full(
             f"{location}: no room left on the device ({error}); nothing of this write was kept; free some space"
@@ -53,8 +63,10 @@ def in_our_words(error: sqlite3.Error, location: str) -> EngramsError:
 
 @contextmanager
 def translated(location: str) -> Iterator[None]:
-    """Raises what SQLite raises as errors of the house."""
+    """Raises what SQLite raises, and what damaged cells raise, as errors of the house."""
     try:
         yield
     except sqlite3.Error as error:
         raise in_our_words(error, location) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise unreadable(error, location) from error
