@@ -47,6 +47,10 @@ class Answer:
 
 Engrams = Callable[..., Answer]
 
+KEY = "The spare key is under the blue flower pot."
+PLUMBER = "The plumber comes on Thursday at nine."
+BOAT = "We bought the boat for six hundred pounds."
+
 
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -97,3 +101,17 @@ def process(database: Path) -> Engrams:
 def program() -> tuple[str, ...]:
     """The command that starts the program, for tests that need more than its output."""
     return PROGRAM
+
+
+@pytest.fixture
+def filled(engrams: Engrams) -> Engrams:
+    """A memory with three texts of two speakers."""
+    for text, speaker, at, topic in (
+        (KEY, "Ada", "2024-03-01", "house"),
+        (PLUMBER, "Ben", "2024-04-01T09:00:00+02:00", "house"),
+        (BOAT, "Ada", "2024-05-01", "boat"),
+    ):
+        options = ("--speaker", speaker, "--at", at, "--session", "s1", "--meta", f"topic={topic}")
+        added = engrams("add", text, *options)
+        assert added.code == 0, added.err
+    return engrams
