@@ -12,6 +12,8 @@ from engrams.store.sqlite.schema import MIGRATIONS
 
 # About 400 lines is the aim (docs/design.md, Habits); beyond this a file holds two things.
 MOST_LINES = 450
+# Written by a script from another file, one line for each of its calls.
+GENERATED = {"aio.py"}
 # Names that say nothing about what is inside.
 EMPTY_NAMES = {"utils", "util", "core", "base", "manager", "managers", "helpers", "helper", "misc", "common"}
 
@@ -36,6 +38,7 @@ def test_no_file_is_too_long(root: Path) -> None:
     lengths = {
         path.relative_to(root).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
         for path in (root / "engrams").rglob("*.py")
+        if path.name not in GENERATED
     }
     assert {place: lines for place, lines in lengths.items() if lines > MOST_LINES} == {}
 

@@ -1,0 +1,53 @@
+"""What we ask of the outside, as protocols: the store, the index, the clock, tokenizers, embedders.
+
+Whoever implements one passes its contract suite in `tests/contracts/`. Numpy types are allowed here; nothing else
+from outside the standard library is.
+"""
+
+from __future__ import annotations
+
+from engrams.ports.arrays import (
+    HAS_ATTACHMENT,
+    IS_QUESTION,
+    OPEN_END,
+    OPEN_START,
+    Bool,
+    Entry,
+    EntryColumns,
+    EntryRow,
+    Float32,
+    Int32,
+    Int64,
+    UInt16,
+    UInt32,
+)
+from engrams.ports.indexing import Index, View
+from engrams.ports.models import Clock, Embedder, Tokenizer, TokenTable
+from engrams.ports.storing import Commit, Mark, Revised, Store, Where
+
+__all__ = [
+    "Bool",
+    "Clock",
+    "Commit",
+    "Embedder",
+    "Entry",
+    "EntryColumns",
+    "EntryRow",
+    "Float32",
+    "HAS_ATTACHMENT",
+    "IS_QUESTION",
+    "Index",
+    "Int32",
+    "Int64",
+    "Mark",
+    "OPEN_END",
+    "OPEN_START",
+    "Revised",
+    "Store",
+    "TokenTable",
+    "Tokenizer",
+    "UInt16",
+    "UInt32",
+    "View",
+    "Where",
+]

@@ -1,0 +1,69 @@
+"""The index: one frozen view of a namespace as arrays, and who makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from engrams.ports.arrays import Bool, Entry, Float32, Int32, Int64, UInt16
+from engrams.records import (
+    Engram,
+    Query,
+)
+
+
+class View(Protocol):
+    """One frozen state of the index over a scope. Arrays are aligned: element i speaks of row i, 0 <= i < size."""
+
+    size: int
+    rows: Int64  # the store's row numbers, ascending
+    event: Int32  # code of the first source event; hits are grouped by it
+    thread: Int32  # code of the thread (session, or what one add brought)
+    threads: int  # number of threads
+    previous: Int32  # index of the row before in the same thread, -1 at its start
+    following: Int32  # index of the row after in the same thread, -1 at its end
+    session: Int32  # code, -1 where none
+    speaker: Int32  # code into `speakers`, -1 where none
+    speakers: Sequence[str]
+    role: Int32  # code into `roles`
+    roles: Sequence[str]
+    kind: Int32  # code into `kinds`
+    kinds: Sequence[str]
+    occurred_at: Int64  # microseconds since 1970, UTC
+    length: Float32  # term occurrences
+    flags: npt.NDArray[np.uint8]  # IS_QUESTION | HAS_ATTACHMENT
+    pieces: UInt16  # word pieces of all rows, one after the other
+    offsets: Int64  # int64[size + 1]: row i has pieces[offsets[i]:offsets[i + 1]]
+    piece_frequency: Int32  # int32[v]: in how many rows a piece occurs
+    allowed: Bool | None  # rows the query may return (scope fields, times, filters, state); None: all
+
+    def postings(self, term: int) -> tuple[Int32, Float32]:
+        """(indices ascending, counts) of the rows that hold a term; empty arrays where none does."""
+        ...
+
+    def rows_with_piece(self, piece: int) -> Int32:
+        """Indices, ascending, of the rows that hold a word piece."""
+        ...
+
+    def vectors(self, fingerprint: str) -> Float32 | None:
+        """float32[size, d] of one embedder, rows without a vector all 0; None where no row has one."""
+        ...
+
+
+class Index(Protocol):
+    """Derived look-ups over a namespace: loaded lazily, kept fresh by the store's marks, never a second truth."""
+
+    def analyse(self, engrams: Sequence[Engram]) -> list[Entry]:
+        """The entries of new engrams, in their order: terms, pieces, length, flags."""
+        ...
+
+    def view(self, query: Query) -> View:
+        """The state of the index for the query's scope, with everything committed before the call."""
+        ...
+
+    def forget(self) -> None:
+        """Drops what is held in memory; the next view loads it again."""
+        ...

@@ -1,0 +1,224 @@
+"""The store: what one commit writes, under which conditions rows are read, and every call it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+from engrams.ports.arrays import Entry, EntryColumns, EntryRow, Float32, Int64
+from engrams.records import (
+    Change,
+    Deletion,
+    Engram,
+    EngramId,
+    Event,
+    EventId,
+    Json,
+    Link,
+    Problem,
+    Receipt,
+    Revision,
+    Row,
+    Scope,
+    State,
+    Stats,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """A new version of an engram: the whole new record (its `version` one above the current), and why."""
+
+    engram: Engram
+    entry: Entry
+    change: Change
+    reason: str
+    event_id: EventId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything one add (or update, delete, pin) writes, in one transaction: all or none.
+
+    `engrams` are new ids at version 1 with their index entries. With `idempotency` (key, digest of what was asked),
+    a second commit of the same key in the same namespace writes nothing and returns the first receipt with
+    `repeated=True`; the same key with another digest raises `BadSetting`.
+    A `Revised` whose version is not exactly one above the stored one raises `Busy` and nothing is written.
+    """
+
+    receipt: Receipt
+    actor: str
+    action: str
+    recorded_at: datetime
+    events: tuple[Event, ...] = ()
+    engrams: tuple[tuple[Engram, Entry], ...] = ()
+    revised: tuple[Revised, ...] = ()
+    links: tuple[Link, ...] = ()
+    idempotency: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Exact conditions, all of which hold: times (inclusive), state as of a time, the caller's filter expression."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    as_of: datetime | None = None
+    as_of_by: Literal["recorded", "occurred"] = "recorded"
+    valid_at: datetime | None = None
+    filters: Mapping[str, Json] | None = None
+    states: tuple[State, ...] = ("active",)
+    kinds: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a store has come: the last row written, the last close or erase. Equal when nothing changed."""
+
+    row: int
+    change: int
+
+
+class Store(Protocol):
+    """Where things lie. Safe to use from several threads; several processes may open one store.
+
+    The store gives rows and statistics, never a score of its own. Acknowledged means on disk.
+    """
+
+    @property
+    def location(self) -> str:
+        """Path or URL, without secrets; ":memory:" for one that dies with the process."""
+        ...
+
+    # --- writing: each call is one transaction
+    def commit(self, change: Commit) -> Receipt: ...
+
+    def erase(
+        self, scope: Scope, events: Sequence[EventId], *, actor: str, at: datetime, reason: str
+    ) -> Deletion:
+        """Removes the events inside the scope and every engram, version, entry, link that only they support.
+
+        Engrams with other sources lose these sources. A tombstone without content stays. Unknown ids raise `NotFound`
+        and nothing is removed.
+        """
+        ...
+
+    def touch(self, rows: Sequence[Row], at: datetime) -> None:
+        """Counts a recall of these engram versions (recall_count, last_recalled_at)."""
+        ...
+
+    def reset(self) -> None:
+        """Erases everything in the store."""
+        ...
+
+    # --- reading
+    def events(self, ids: Sequence[str]) -> dict[str, Event]:
+        """The events of these ids as they were journalled; unknown ids are absent."""
+        ...
+
+    def erased(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids under which a tombstone stands: they are never written again."""
+        ...
+
+    def about(self, targets: Sequence[str]) -> dict[str, list[Event]]:
+        """Corrections, rejections, pins and feedback about these ids, oldest first."""
+        ...
+
+    def journal(
+        self,
+        scope: Scope,
+        where: Where,
+        *,
+        kinds: tuple[str, ...] | None = ("message",),
+        after: int = 0,
+        limit: int = 100,
+        newest_first: bool = False,
+    ) -> list[tuple[int, Event]]:
+        """Events with their journal numbers, in journal order, those after number `after` (before it, newest first)."""
+        ...
+
+    def engrams(self, ids: Sequence[str]) -> dict[str, Engram]:
+        """Current versions, whatever their state; unknown ids are absent."""
+        ...
+
+    def engrams_at(self, rows: Sequence[Row]) -> list[Engram]:
+        """The engram versions of these rows, in the order asked; rows that are gone are left out."""
+        ...
+
+    def list_engrams(
+        self, scope: Scope, where: Where, *, after: int = 0, limit: int = 100
+    ) -> list[tuple[Row, Engram]]:
+        """Engram versions that hold under `where`, by row, those after row `after`."""
+        ...
+
+    def matching(self, scope: Scope, where: Where) -> Int64:
+        """Rows (ascending) of the engram versions inside the scope that hold under `where`."""
+        ...
+
+    def versions(self, id: str) -> list[Revision]:
+        """Every version of an engram, or of all engrams that name this event as source, oldest first."""
+        ...
+
+    def derived_from(self, ids: Sequence[str]) -> list[EngramId]:
+        """Engrams (current versions) that name one of these events or engrams as a source."""
+        ...
+
+    def links(self, ids: Sequence[str]) -> list[Link]:
+        """Links that start or end at one of these engrams."""
+        ...
+
+    def stats(self, scope: Scope | None) -> Stats:
+        """Counts inside the scope; None: the whole store."""
+        ...
+
+    def namespaces(self) -> list[str]: ...
+
+    def known_sources(self, namespace: str, sources: Sequence[str]) -> set[str]:
+        """Which of these `Event.source` values are already in the journal of exactly this namespace."""
+        ...
+
+    # --- for the index
+    def mark(self, scope: Scope | None = None) -> Mark:
+        """How far the part of the store has come in which the scope's path lies (its tenant, or all); equal when unchanged.
+
+        Every row up to `mark.row` of that part can be read; later ones get higher numbers. None: the whole store, good
+        for comparing only.
+        """
+        ...
+
+    def entries(self, scope: Scope, *, after: int = 0, limit: int = 100_000) -> Iterator[EntryRow]:
+        """Entries of every engram version under the scope's path (its other fields do not count), by row."""
+        ...
+
+    def entry_columns(self, scope: Scope, *, after: int = 0, batch: int = 65_536) -> Iterator[EntryColumns]:
+        """What `entries` gives, all of it, as columns of at most `batch` rows each: the way of bulk loading."""
+        ...
+
+    def entry_vectors(self, scope: Scope, fingerprint: str, *, after: int = 0) -> tuple[Int64, Float32]:
+        """(rows ascending, float32[n, d]) of the versions under the scope's path with a vector of this embedder."""
+        ...
+
+    def closings(self, scope: Scope, *, after: int) -> list[tuple[int, Row, int | None]]:
+        """(change number, row, closed_at) of versions closed since; closed_at None: the row was erased.
+
+        `OPEN_END`: the version stands, and what `entry_columns` or `entry_vectors` say of it has changed.
+        """
+        ...
+
+    # --- care
+    def check(self) -> list[Problem]: ...
+
+    def backup(self, path: Path, *, progress: Callable[[int, int], None] | None = None) -> None:
+        """Writes a consistent copy while others read and write."""
+        ...
+
+    def vacuum(self) -> None: ...
+
+    def audit(self, *, after: int = 0, limit: int = 100) -> list[Mapping[str, Json]]:
+        """Who did what when, oldest first: seq, at, actor, action, namespace, ids, note."""
+        ...
+
+    def close(self) -> None: ...
