@@ -264,7 +264,7 @@ def list_sets(folder: Path | None) -> None:
                 ", ".join(p.name for p in found) if found else data.source,
             ]
         )
-    click.echo(columns(rows))
+    click.echo(columns(rows, left=4))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -12,7 +12,7 @@ from engrams_bench.measures.recall import recall_at
 from engrams_bench.results import Result
 
 SIZE = (6.4, 4.0)  # inches: half a page wide
-ROW_OF_NO_RANKING = ("none", "full-context")  # they do not rank, so recall by k says nothing of them
+ROW_OF_NO_RANKING = ("none", "full-context")  # recall by k says nothing of them
 
 
 def curve(result: Result, ks: Sequence[int]) -> list[float]:

@@ -29,6 +29,10 @@ COLUMNS = (
     ("session R@10", "session recall@10"),
     ("in context", "context recall"),
 )
+#: It gives everything in the order of time: places in it say nothing.
+UNRANKED = ("full-context",)
+#: With fewer conversations, drawing them anew says little of how conversations differ.
+FEWEST_CONVERSATIONS = 5
 #: Columns that carry their interval.
 WITH_INTERVAL = ("turn recall@10", "session recall@5")
 
@@ -62,9 +66,10 @@ def gather(folder: Path) -> list[Result]:
 
 def _cell(result: Result, measure: str) -> str:
     row: dict[str, Any] | None = result.tables["all"].get(measure)
-    if row is None:
+    if row is None or (result.recipe["name"] in UNRANKED and measure != "context recall"):
         return "–"
-    interval = row["conversations"] or row["questions"]
+    several = result.data["cases"] >= FEWEST_CONVERSATIONS
+    interval = (row["conversations"] if several else None) or row["questions"]
     if measure in WITH_INTERVAL and interval:
         return f"{percent(row['mean'])} ({percent(interval[0])}–{percent(interval[1])})"
     return percent(row["mean"])
@@ -129,11 +134,14 @@ def markdown(results: Sequence[Result]) -> str:
     machines = dict.fromkeys(
         f"{r.machine['processor']}, {r.machine['cores']} cores, Python {r.machine['python']}" for r in results
     )
-    commits = dict.fromkeys((r.origin["commit"] or r.origin["version"])[:9] for r in results)
+    commits = dict.fromkeys(
+        (r.origin["commit"] or r.origin["version"])[:9] + ("+" if r.origin.get("changed") else "")
+        for r in results
+    )
     parts.append(
         "Percentages; R@k is the mean share of a question's evidence among the first k hits, *in context* the share that "
         "the composed context rests on, *tokens* its mean length. Brackets: 95 % bootstrap intervals, over conversations "
-        "where each has several questions, else over questions. Times are median CPU milliseconds of one search "
+        f"where there are at least {FEWEST_CONVERSATIONS} with several questions each, else over questions. Times are median CPU milliseconds of one search "
         f"(first 100 hits) and one add. Made on {'; '.join(machines)}, from {', '.join(commits)}."
     )
     return "\n\n".join(parts)
