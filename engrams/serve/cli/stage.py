@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from engrams.records import Context, Revision
 
 
+_SIMPLE = str.maketrans({"“": '"', "”": '"', "’": "'", "…": "..."})
+
+
 class Stage:
     """Shows one scene after the other and keeps what programs get."""
 
@@ -32,6 +35,7 @@ class Stage:
 
     def say(self, text: str, style: str = "") -> None:
         """A sentence to the person watching."""
+        text = text if self.out.unicode else text.translate(_SIMPLE)
         if self.out.pretty:
             from rich.text import Text
 
