@@ -141,7 +141,8 @@ def markdown(results: Sequence[Result]) -> str:
     parts.append(
         "Percentages; R@k is the mean share of a question's evidence among the first k hits, *in context* the share that "
         "the composed context rests on, *tokens* its mean length. Brackets: 95 % bootstrap intervals, over conversations "
-        f"where there are at least {FEWEST_CONVERSATIONS} with several questions each, else over questions. Times are median CPU milliseconds of one search "
+        f"where there are at least {FEWEST_CONVERSATIONS} with several questions each, else over questions. "
+        "Times are median CPU milliseconds of one search "
         f"(first 100 hits) and one add. Made on {'; '.join(machines)}, from {', '.join(commits)}."
     )
     return "\n\n".join(parts)
