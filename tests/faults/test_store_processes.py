@@ -70,6 +70,12 @@ def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(start: Star
 
 
 @pytest.mark.slow
+def test_a_process_killed_while_it_makes_the_file_leaves_one_that_opens(start: Start, tmp_path: Path) -> None:
+    [written] = finished(start("births", tmp_path, 40))
+    assert 0 <= int(written) <= 40
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("writers", "commits"), [(2, 60), (8, 20)])
 def test_several_writers_lose_nothing_and_keep_their_order(
     start: Start, tmp_path: Path, writers: int, commits: int

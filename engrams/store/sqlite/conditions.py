@@ -179,19 +179,28 @@ class _Writer:
         return f"{column} {sign} ?"
 
     def in_metadata(self, test: filters.Comparison) -> str:
-        """The spelling of a text must occur in the JSON: a quick look before reading it."""
+        """A look at the spelling first: a text that is not spelled in the JSON is not in it.
+
+        A key and its text spelled side by side are a pair of some mapping, for quotes inside texts are escaped; where
+        no mapping lies inside another, it is the one asked for, and the JSON need not be read.
+        """
         wanted = test.value if test.op == "in" else (test.value,)
-        exact = test.op in ("eq", "in", "contains") and 0 < len(wanted) <= MOST_SPELLINGS
-        if not exact or not all(
-            isinstance(each, str) and isinstance(text_cell(each), str) for each in wanted
+        if test.op not in ("eq", "in", "contains") or not 0 < len(wanted) <= MOST_SPELLINGS:
+            return self.call(test, self.metadata)
+        if not all(
+            isinstance(each, str) and isinstance(text_cell(each), str) for each in (test.name, *wanted)
         ):
             return self.call(test, self.metadata)
+        paired = test.op != "contains" and "." not in test.name
         spellings = [json_text(each) for each in wanted]
         if test.op == "contains":
             spellings = [each[1:-1] for each in spellings]
+        if paired:
+            spellings = [f"{json_text(test.name)}:{each}" for each in spellings]
         self.params.extend(spellings)
         looks = " or ".join([f"ifnull(instr({self.metadata}, ?), 0)"] * len(spellings))
-        return f"(({looks}) and {self.call(test, self.metadata)})"
+        sure = f"not instr(substr({self.metadata}, 2), '{{') or " if paired else ""
+        return f"(({looks}) and ({sure}{self.call(test, self.metadata)}))"
 
     def call(self, test: filters.Comparison, column: str) -> str:
         name = f"{filters.METADATA}{test.name}" if test.metadata else test.name
