@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
 from engrams.ports.arrays import Entry, EntryColumns, EntryRow, Float32, Int64
 from engrams.records import (
+    NOTHING,
     Change,
     Deletion,
     Engram,
@@ -47,6 +48,8 @@ class Commit:
     a second commit of the same key in the same namespace writes nothing and returns the first receipt with
     `repeated=True`; the same key with another digest raises `BadSetting`.
     A `Revised` whose version is not exactly one above the stored one raises `Busy` and nothing is written.
+    `settings` hold for the whole store: one that is not there yet is set, and where another value stands `Mismatch`
+    is raised and nothing is written. So vectors of two embedders never meet, whoever writes first.
     """
 
     receipt: Receipt
@@ -58,6 +61,7 @@ class Commit:
     revised: tuple[Revised, ...] = ()
     links: tuple[Link, ...] = ()
     idempotency: tuple[str, str] | None = None
+    settings: Mapping[str, str] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,25 @@ class Store(Protocol):
         ...
 
     def reset(self) -> None:
-        """Erases everything in the store."""
+        """Erases everything in the store, settings included."""
+        ...
+
+    def set_setting(self, key: str, value: str) -> None:
+        """Sets what holds for the whole store, such as the embedder whose vectors are compared."""
+        ...
+
+    def put_vectors(
+        self, fingerprint: str, rows: Sequence[Row], vectors: Float32, *, quiet: bool = False
+    ) -> int:
+        """Adds float32[n, d] of one embedder to n versions, in place of those they had of it; how many were there.
+
+        Rows that are gone are left out. Each row is noted as changed (`closings`), unless `quiet`: for an embedder
+        whose vectors nobody reads yet.
+        """
+        ...
+
+    def drop_vectors(self, *, keep: str, limit: int = 10_000) -> int:
+        """Removes at most `limit` vectors of embedders other than `keep`; how many went, 0 when none are left."""
         ...
 
     # --- reading
@@ -178,6 +200,16 @@ class Store(Protocol):
 
     def known_sources(self, namespace: str, sources: Sequence[str]) -> set[str]:
         """Which of these `Event.source` values are already in the journal of exactly this namespace."""
+        ...
+
+    def setting(self, key: str) -> str | None:
+        """What holds for the whole store; None where nobody has said."""
+        ...
+
+    def without_vector(
+        self, fingerprint: str, *, after: int = 0, limit: int = 1000
+    ) -> list[tuple[Row, Engram]]:
+        """Active versions of the whole store, closed ones too, without a vector of this embedder; by row, after `after`."""
         ...
 
     # --- for the index

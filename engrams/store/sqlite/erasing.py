@@ -36,6 +36,7 @@ _EMPTIED = (
     "events",
     "tombstones",
     "models",
+    "settings",
 )
 
 

@@ -154,6 +154,19 @@ def engrams_at(db: sqlite3.Connection, rows: Sequence[Row]) -> list[Engram]:
     return [_engram(found[int(row)]) for row in rows if int(row) in found]
 
 
+def without_vector(
+    db: sqlite3.Connection, fingerprint: str, after: int, limit: int
+) -> list[tuple[Row, Engram]]:
+    """Active versions without a vector of an embedder, by row."""
+    sql = (
+        "select c.row from contents c cross join engrams e on e.ns = c.ns and e.row = c.row "
+        "where c.row > ? and e.state = 'active' and not exists (select 1 from vectors v where v.ns = c.ns "
+        "and v.row = c.row and v.model = (select model from models where fingerprint = ?)) order by c.row limit ?"
+    )
+    rows = [Row(row) for (row,) in db.execute(sql, (after, fingerprint, limit))]
+    return list(zip(rows, engrams_at(db, rows), strict=True))
+
+
 def list_engrams(
     db: sqlite3.Connection, scope: Scope, where: Where, after: int, limit: int
 ) -> list[tuple[Row, Engram]]:

@@ -111,6 +111,11 @@ def journal_engrams_audit(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+def store_settings(db: sqlite3.Connection) -> None:
+    """Schema 2: what holds for the whole store, such as the embedder whose vectors are compared."""
+    db.execute("create table settings (key text primary key not null, value not null) without rowid")
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One named change of the schema."""
@@ -120,13 +125,16 @@ class Migration:
     apply: Callable[[sqlite3.Connection], None]
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(1, journal_engrams_audit.__name__, journal_engrams_audit),)
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, journal_engrams_audit.__name__, journal_engrams_audit),
+    Migration(2, store_settings.__name__, store_settings),
+)
 
 #: The schema this version of engrams writes.
 CURRENT = MIGRATIONS[-1].version
 
 #: Every table, in an order in which their rows can be removed.
 TABLES = (
-    "changes links vectors recalls sources contents engrams receipts events tombstones models namespaces "
+    "changes links vectors recalls sources contents engrams receipts events tombstones models settings namespaces "
     "migrations position audit"
 ).split()

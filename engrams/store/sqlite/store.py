@@ -24,7 +24,7 @@ from engrams.records import (
     Scope,
     Stats,
 )
-from engrams.store.sqlite import auditing, care, erasing, loading, reading, writing
+from engrams.store.sqlite import auditing, care, erasing, loading, reading, settings, writing
 from engrams.store.sqlite.cells import text_of, time_cell
 from engrams.store.sqlite.connections import Connections
 
@@ -110,6 +110,23 @@ class SqliteStore:
         with self._connections.writing() as db:
             erasing.reset(db, datetime.now(UTC))
         self._scrub()
+
+    def set_setting(self, key: str, value: str) -> None:
+        """Sets what holds for the whole store."""
+        with self._connections.writing() as db:
+            settings.set_setting(db, key, value)
+
+    def put_vectors(
+        self, fingerprint: str, rows: Sequence[Row], vectors: Float32, *, quiet: bool = False
+    ) -> int:
+        """Adds vectors of one embedder to versions; how many of them were there."""
+        with self._connections.writing() as db:
+            return settings.put_vectors(db, fingerprint, rows, vectors, quiet=quiet)
+
+    def drop_vectors(self, *, keep: str, limit: int = 10_000) -> int:
+        """Removes at most `limit` vectors of embedders other than `keep`; how many went."""
+        with self._connections.writing() as db:
+            return settings.drop_vectors(db, keep, limit)
 
     def _scrub(self) -> bool:
         if self._connections.in_memory:
@@ -204,6 +221,18 @@ class SqliteStore:
         """Which of these `Event.source` values are already in the journal of exactly this namespace."""
         with self._connections.snapshot() as db:
             return reading.known_sources(db, namespace, sources)
+
+    def setting(self, key: str) -> str | None:
+        """What holds for the whole store; None where nobody has said."""
+        with self._connections.reading() as db:
+            return settings.setting(db, key)
+
+    def without_vector(
+        self, fingerprint: str, *, after: int = 0, limit: int = 1000
+    ) -> list[tuple[Row, Engram]]:
+        """Active versions of the whole store, closed ones too, without a vector of this embedder; by row."""
+        with self._connections.reading() as db:
+            return reading.without_vector(db, fingerprint, after, limit)
 
     # --- for the index
 

@@ -27,6 +27,7 @@ from engrams.store.sqlite.cells import (
     time_or_none,
 )
 from engrams.store.sqlite.schema import OPEN
+from engrams.store.sqlite.settings import model_number, require_settings
 
 #: Ids in one `in (…)` list; well below SQLite's 32,766 parameters.
 IDS_AT_ONCE = 1_000
@@ -96,6 +97,7 @@ def commit(db: sqlite3.Connection, change: Commit, prepared: Prepared) -> Receip
     first = _first_receipt(db, change, spaces)
     if first is not None:
         return first
+    require_settings(db, change.settings)
     position = Position.read(db)
     if change.events:
         _write_events(db, change.events, prepared, spaces, position)
@@ -347,12 +349,6 @@ def first_event(
         if row is not None:
             return str(text_of(row[0]))
     return id
-
-
-def model_number(db: sqlite3.Connection, fingerprint: str) -> int:
-    """The number under which an embedder's vectors lie."""
-    db.execute("insert or ignore into models (fingerprint) values (?)", (fingerprint,))
-    return int(db.execute("select model from models where fingerprint = ?", (fingerprint,)).fetchone()[0])
 
 
 def _write_links(db: sqlite3.Connection, change: Commit) -> None:
