@@ -14,10 +14,10 @@ from engrams.recipe import Recipe
 
 SUM = SumStandardised(
     dialogue=(
-        ("words nearby", 0.3),
-        ("session", 0.25),
-        ("meaning", 0.4),
-        ("meaning nearby", 0.25),
+        ("words nearby", 0.25),
+        ("session", 0.2),
+        ("meaning", 0.3),
+        ("meaning nearby", 0.4),
         ("speaker", 1.0),
         ("date", 1.0),
         ("role", 1.0),
