@@ -24,7 +24,6 @@ from engrams.records import (
     Event,
     Hit,
     Json,
-    Message,
     Page,
     Problem,
     Query,
@@ -154,9 +153,7 @@ class Memory:
         What was acknowledged through `progress` is on disk, also when a later message is refused.
         """
         scope = self._scope(Scopes(namespace, user_id, agent_id, run_id, session), writing=True)
-        said = (
-            m for given in messages for m in ([given] if isinstance(given, Message) else normalise(given))
-        )
+        said = (message for given in messages for message in normalise(given))
         return writing.add_many(self._house, said, scope, progress=progress)[0]
 
     def import_file(

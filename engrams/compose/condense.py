@@ -21,8 +21,8 @@ def sentences(text: str) -> list[str]:
 def condense(text: str, question: str, budget: int, count: Callable[[str], int]) -> str:
     """The sentences that share most terms with the question, as many as `budget` tokens allow, in their order.
 
-    The first sentence wins ties, so a text that shares nothing with the question keeps its opening. Empty when not
-    even one sentence fits.
+    The first sentence wins ties, so a text that shares nothing with the question keeps its opening. Where not even
+    the best sentence fits, it is cut after the last word that does; empty when none does.
     """
     if count(text) <= budget:
         return text
@@ -36,6 +36,9 @@ def condense(text: str, question: str, budget: int, count: Callable[[str], int])
         if spent + cost <= budget and pieces[i].strip():
             kept.add(i)
             spent += cost
+    if not kept and pieces:
+        best = max(range(len(pieces)), key=lambda i: (shared[i], -i))
+        return _cut(pieces[best], budget, count)
     out: list[str] = []
     before = -1
     for i in sorted(kept):
@@ -46,3 +49,18 @@ def condense(text: str, question: str, budget: int, count: Callable[[str], int])
     if kept and before != len(pieces) - 1:
         out.append(GAP.rstrip())
     return "".join(out)
+
+
+def _cut(sentence: str, budget: int, count: Callable[[str], int]) -> str:
+    """The first words of a sentence that fit with the gap behind them (letters, where nothing parts the words)."""
+    parts = re.findall(r"\S+\s*", sentence)
+    if len(parts) == 1:
+        parts = list(parts[0])
+    low, high = 0, len(parts)
+    while low < high:  # the longest beginning that fits
+        middle = (low + high + 1) // 2
+        if count("".join(parts[:middle]).rstrip() + GAP.rstrip()) <= budget:
+            low = middle
+        else:
+            high = middle - 1
+    return "".join(parts[:low]).rstrip() + GAP.rstrip() if low else ""

@@ -33,10 +33,23 @@ class Run:
     trace: Trace = field(default_factory=Trace)
 
 
-def engram(text: str, *, day: int = 1, hour: int = 9, speaker: str | None = "Anna", session: str | None = "s1") -> Engram:
+def engram(
+    text: str, *, day: int = 1, hour: int = 9, speaker: str | None = "Anna", session: str | None = "s1"
+) -> Engram:
     at = datetime(2024, 5, day, hour, 30, tzinfo=UTC)
-    return Engram(EngramId(f"id-{day}-{hour}-{text[:5]}"), "n", "r", "passage", text, at, at, (f"e{day}{hour}",),
-                  speaker=speaker, session=session, role="user")
+    return Engram(
+        EngramId(f"id-{day}-{hour}-{text[:5]}"),
+        "n",
+        "r",
+        "passage",
+        text,
+        at,
+        at,
+        (f"e{day}{hour}",),
+        speaker=speaker,
+        session=session,
+        role="user",
+    )
 
 
 def composed(ranked: list[tuple[Engram, float]], budget: int, **fit: Any) -> Context:
@@ -52,7 +65,10 @@ def test_a_line_names_mark_time_and_speaker() -> None:
 
 
 def test_headings_stand_where_day_or_session_changes() -> None:
-    text = render([engram("a"), engram("b", hour=10), engram("c", day=2), engram("d", day=2, session=None)], list("abcd"))
+    text = render(
+        [engram("a"), engram("b", hour=10), engram("c", day=2), engram("d", day=2, session=None)],
+        list("abcd"),
+    )
     assert text == (
         "## 2024-05-01 (Wed), session s1\n[1] 09:30 Anna: a\n[2] 10:30 Anna: b\n"
         "\n## 2024-05-02 (Thu), session s1\n[3] 09:30 Anna: c\n"
@@ -100,9 +116,13 @@ def test_condensing_keeps_whole_sentences_in_their_order() -> None:
     assert condense(text, "boat cat", 8, words) == "The cat sleeps. … The boat sank. …"
     assert condense(text, "boat", 4, words) == "… The boat sank. …"
     assert condense(text, "anything", 100, words) == text
-    assert condense("one two three four five six.", "one", 3, words) == ""
+    assert condense("one two three four five six.", "one", 3, words) == "one two …"
+    assert condense("one two three", "one", 0, words) == ""
+    assert condense("一二三四五六七八九十", "三", 4, len) == "一二 …"
 
 
-@pytest.mark.parametrize("text", ["", "a", "One. Two! Three?\nFour", "你好。我叫小明！再见", "no end", "Dr. Who... is it?\n\n"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "One. Two! Three?\nFour", "你好。我叫小明！再见", "no end", "Dr. Who... is it?\n\n"]
+)
 def test_sentences_joined_are_the_text(text: str) -> None:
     assert "".join(sentences(text)) == text
