@@ -53,28 +53,24 @@ def closings(db: sqlite3.Connection, scope: Scope, after: int) -> list[tuple[int
 
 def entries(readers: Readers, scope: Scope, after: int, limit: int) -> Iterator[EntryRow]:
     """Entries by row; no connection is held while the caller works on them."""
-    left = limit
-    while left > 0:
-        wanted = min(left, ROWS_AT_ONCE)
+    reached: int | None = after
+    while reached is not None and limit > 0:
         with readers.reading() as db:
-            rows, paths = _fetch(db, _ENTRY, scope, after, wanted)
+            rows, paths, reached = _fetch(db, _ENTRY, scope, reached, ROWS_AT_ONCE)
+            rows = rows[:limit]
             vectors = _vectors(db, rows)
         yield from _entry_rows(rows, paths, vectors)
-        if len(rows) < wanted:
-            return
-        after, left = rows[-1][0], left - wanted
+        limit -= len(rows)
 
 
 def entry_columns(readers: Readers, scope: Scope, after: int, batch: int) -> Iterator[EntryColumns]:
     """What `entries` gives, as columns; no connection is held while the caller works on them."""
-    while True:
+    reached: int | None = after
+    while reached is not None:
         with readers.reading() as db:
-            rows, paths = _fetch(db, _COLUMNS, scope, after, batch)
+            rows, paths, reached = _fetch(db, _COLUMNS, scope, reached, batch)
         if rows:
             yield _columns(rows, paths)
-            after = rows[-1][0]
-        if len(rows) < batch:
-            return
 
 
 def entry_vectors(
@@ -96,22 +92,31 @@ def entry_vectors(
 
 def _fetch(
     db: sqlite3.Connection, columns: str, scope: Scope, after: int, limit: int
-) -> tuple[list[Any], dict[int, str]]:
+) -> tuple[list[Any], dict[int, str], int | None]:
+    """At most `limit` rows, the paths of their namespaces, and up to which row all was read; None: to the last."""
     if scope.below:
-        clause, params = namespace_clause(scope, "ns")
-        paths = dict(db.execute(f"select ns, path from namespaces where {clause}", params))
-        sql = (
-            # By the rows of `contents`, which are in order over all namespaces.
-            f"select {columns} from contents c cross join engrams e on e.ns = c.ns and e.row = c.row "
-            f"where c.row > ? and +c.{clause} order by c.row limit ?"
-        )
-        return db.execute(sql, (after, *params, limit)).fetchall(), paths
+        return _fetch_below(db, columns, scope, after, limit)
     path = path_cell(scope.namespace)
     found = db.execute("select ns from namespaces where path = ?", (path,)).fetchone()
     if found is None:
-        return [], {}
+        return [], {}, None
     sql = f"select {columns} from engrams e where e.ns = ? and e.row > ? order by e.row limit ?"
-    return db.execute(sql, (found[0], after, limit)).fetchall(), {found[0]: path}
+    rows = db.execute(sql, (found[0], after, limit)).fetchall()
+    return rows, {found[0]: path}, rows[-1][0] if len(rows) == limit else None
+
+
+def _fetch_below(
+    db: sqlite3.Connection, columns: str, scope: Scope, after: int, limit: int
+) -> tuple[list[Any], dict[int, str], int | None]:
+    """As `_fetch`, for many namespaces: a window of row numbers in each, so that they come in order over all of them."""
+    clause, params = namespace_clause(scope, "ns")
+    paths = dict(db.execute(f"select ns, path from namespaces where {clause}", params))
+    last = mark(db).row
+    if not paths or after >= last:
+        return [], paths, None
+    sql = f"select {columns} from engrams e where e.{clause} and e.row > ? and e.row <= ? order by e.row"
+    rows = db.execute(sql, (*params, after, after + limit)).fetchall()
+    return rows, paths, after + limit
 
 
 def _vectors(db: sqlite3.Connection, rows: Sequence[Any]) -> dict[int, dict[str, Float32]]:
