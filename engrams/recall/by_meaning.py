@@ -56,8 +56,12 @@ class StaticMaxSim(Step[Found, Found]):
         """float32[q, v], float32[q] -> the two scores of the rows, each float32[len(rows)]."""
         _, previous, following = reach(view, rows, 1)
         whole = len(rows) == view.size
-        needed = rows if whole else np.unique(np.concatenate((rows, previous, following)))
-        needed = needed[needed < view.size]
+        needed = rows
+        if not whole:
+            marks = np.zeros(view.size + 1, dtype=np.bool_)
+            for here in (rows, previous, following):
+                marks[here] = True
+            needed = np.flatnonzero(marks[: view.size]).astype(np.int32)
         at = [here if whole else _positions(needed, here) for here in (rows, previous, following)]
         at = [np.where(here < len(needed), here, len(needed)) for here in at]
         held, lengths = held_pieces(view, needed)
