@@ -132,9 +132,3 @@ MIGRATIONS: tuple[Migration, ...] = (
 
 #: The schema this version of engrams writes.
 CURRENT = MIGRATIONS[-1].version
-
-#: Every table, in an order in which their rows can be removed.
-TABLES = (
-    "changes links vectors recalls sources contents engrams receipts events tombstones models settings namespaces "
-    "migrations position audit"
-).split()
