@@ -188,6 +188,10 @@ def test_what_the_filters_refuse_the_store_refuses(filled: Store) -> None:
                 ask(EVERYWHERE, Where(filters=expression))
 
 
+# Longer than the texts below, so that none of them can be the same key.
+LONG_KEY = "a key of its own"
+
+
 @given(st.text(st.characters(codec=None, exclude_categories=()), max_size=12))
 @example("x'); drop table events; --")
 @example("' or '1'='1")
@@ -195,12 +199,14 @@ def test_what_the_filters_refuse_the_store_refuses(filled: Store) -> None:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_value_is_only_ever_a_value(filled: Store, text: str) -> None:
     filled.reset()
-    event = said(text, namespace="acme/a", session=text, speaker=text, metadata={"k": text, text or "-": 1})
+    event = said(
+        text, namespace="acme/a", session=text, speaker=text, metadata={LONG_KEY: text, text or "-": 1}
+    )
     add(filled, event, said("other", namespace="acme/a", session="other " + text), namespace="acme/a")
     for expression in (
         {"session": text},
         {"speaker": {"in": [text]}},
-        {"k": text},
+        {LONG_KEY: text},
         {f"metadata.{text or '-'}": 1},
     ):
         found = filled.journal(EVERYWHERE, Where(filters=expression))
