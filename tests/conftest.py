@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,8 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     for variable in os.environ:
         if variable.startswith(("ENGRAMS_", "OPENAI_", "ANTHROPIC_")):
             monkeypatch.delenv(variable)
+    # The suite says the same with and without the extra `embed`; tests of embedders name the one they mean.
+    monkeypatch.setenv("ENGRAMS_EMBEDDER", "none")
     return home
 
 
@@ -92,3 +95,12 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 def real_environment() -> dict[str, str]:
     """The environment the tests were started with, for the few that need pip's cache."""
     return dict(REAL_ENVIRONMENT)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def stopped_postgres() -> Iterator[None]:
+    """Stops the tests' own PostgreSQL at the end, where somebody started it."""
+    yield
+    used = sys.modules.get("tests.postgres_server")
+    if used is not None:
+        used.SERVER.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 from engrams.errors import NeedsExtra, UnknownName
 from engrams.ports import Store
@@ -25,7 +26,11 @@ def open_store(path_or_url: str | os.PathLike[str], *, wait: float = 30.0) -> St
     scheme, separator, _ = given.partition("://") if isinstance(given, str) else ("", "", "")
     if separator:
         if scheme in _SERVERS:
-            raise NeedsExtra(f"a memory at {scheme}://", _SERVERS[scheme])
+            if find_spec("psycopg") is None or find_spec("psycopg_pool") is None:
+                raise NeedsExtra(f"a memory at {scheme}://", _SERVERS[scheme])
+            from engrams.store.postgres import PostgresStore
+
+            return PostgresStore.open(given, wait=wait)
         raise UnknownName("kind of store", scheme, [*_SERVERS, "a file path", ":memory:"])
     from engrams.store.sqlite import SqliteStore
 

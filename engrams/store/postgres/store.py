@@ -1,0 +1,286 @@
+"""The store in PostgreSQL behind the `Store` port: a thin hand on what its neighbours do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engrams.ports import Commit, EntryColumns, EntryRow, Float32, Int64, Mark, Where
+from engrams.records import (
+    Deletion,
+    Engram,
+    EngramId,
+    Event,
+    EventId,
+    Json,
+    Link,
+    Problem,
+    Receipt,
+    Revision,
+    Row,
+    Scope,
+    Stats,
+)
+from engrams.store.cells import time_cell
+from engrams.store.postgres import auditing, care, erasing, loading, positions, reading, settings, writing
+from engrams.store.postgres.cells import tenant_of
+from engrams.store.postgres.connections import EVERYTHING as WHOLE
+from engrams.store.postgres.connections import Connections, Sight
+from engrams.store.postgres.opening import open_connections
+from engrams.store.postgres.schema import TABLES
+
+EVERYTHING = Where()
+
+
+class PostgresStore:
+    """A memory in one schema of a PostgreSQL database.
+
+    Safe from many threads, processes and machines, and after a fork. Every write is one transaction, on the server's
+    disk when it returns. Every statement runs as a role that owns nothing, and sees the path that was named.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    @classmethod
+    def open(cls, url: str, *, wait: float = 30.0) -> PostgresStore:
+        """Opens the memory at an address such as postgresql://user:password@host/database, or makes one there.
+
+        `wait` is how many seconds a call waits for the server, a free connection or another's lock.
+
+        Raises:
+            BadSetting: no such address.
+            Denied: wrong name or password, or a right is lacking; says what an administrator must run.
+            Unavailable: no server, no database, no pgvector.
+            NewerSchema: written by a later version.
+        """
+        return cls(open_connections(url, wait))
+
+    @property
+    def location(self) -> str:
+        """The address without its password."""
+        return self._connections.location
+
+    def __repr__(self) -> str:
+        return f"PostgresStore({self.location!r})"
+
+    # --- writing
+
+    def commit(self, change: Commit) -> Receipt:
+        """Writes everything one add brings, or nothing.
+
+        Raises:
+            Busy: what a revision builds on has changed, or others wrote for longer than the wait.
+            BadSetting: a value that could not come back as it was, or an idempotency key used for something else.
+            UsageError, NotFound: ids that exist already, were erased, or do not exist.
+            Full, Unavailable, Corrupt: as their names say.
+        """
+        prepared = writing.prepare(change)
+        return self._connections.writing(prepared.sight, lambda db: writing.commit(db, change, prepared))
+
+    def erase(
+        self, scope: Scope, events: Sequence[EventId], *, actor: str, at: datetime, reason: str
+    ) -> Deletion:
+        """Removes events and what only they support, then takes the dead rows out.
+
+        `pending`: nobody can read them any more, and dead rows may still lie in the tables until the server's next
+        vacuum, because an older snapshot is in use or this user does not own the tables.
+
+        Raises:
+            NotFound: an id that is no event of the scope; nothing is removed.
+        """
+        sight = Sight.of_tenant(Sight.of(scope).tenant)
+        deletion = self._connections.writing(
+            sight, lambda db: erasing.erase(db, scope, events, actor=actor, at=at, reason=reason)
+        )
+        return deletion if self._scrub(erasing.TOUCHED) else replace(deletion, state="pending")
+
+    def touch(self, rows: Sequence[Row], at: datetime) -> None:
+        """Counts a recall of these engram versions."""
+        if rows:
+            then = time_cell(at)
+            self._connections.writing(WHOLE, lambda db: reading.touch(db, rows, then))
+
+    def reset(self) -> None:
+        """Erases everything but the audit."""
+        self._connections.writing(WHOLE, lambda db: erasing.reset(db, datetime.now(UTC)))
+        self._scrub(tuple(TABLES))
+
+    def set_setting(self, key: str, value: str) -> None:
+        """Sets what holds for the whole store."""
+        self._connections.writing(WHOLE, lambda db: settings.set_setting(db, key, value))
+
+    def put_vectors(
+        self, fingerprint: str, rows: Sequence[Row], vectors: Float32, *, quiet: bool = False
+    ) -> int:
+        """Adds vectors of one embedder to versions; how many of them were there."""
+        return self._connections.writing(
+            WHOLE, lambda db: settings.put_vectors(db, fingerprint, rows, vectors, quiet=quiet)
+        )
+
+    def drop_vectors(self, *, keep: str, limit: int = 10_000) -> int:
+        """Removes at most `limit` vectors of embedders other than `keep`; how many went."""
+        return self._connections.writing(WHOLE, lambda db: settings.drop_vectors(db, keep, limit))
+
+    def _scrub(self, tables: Sequence[str]) -> bool:
+        with self._connections.outside() as db:
+            return care.scrub(db, self._connections.address.schema, tables)
+
+    # --- reading
+
+    def events(self, ids: Sequence[str]) -> dict[str, Event]:
+        """The events of these ids, in the order asked; unknown ids are absent."""
+        with self._connections.reading(WHOLE) as db:
+            return reading.events(db, ids)
+
+    def erased(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids under which a tombstone stands."""
+        with self._connections.reading(WHOLE) as db:
+            return reading.erased(db, ids)
+
+    def about(self, targets: Sequence[str]) -> dict[str, list[Event]]:
+        """Corrections, rejections, pins and feedback about these ids, oldest first."""
+        with self._connections.reading(WHOLE) as db:
+            return reading.about(db, targets)
+
+    def journal(
+        self,
+        scope: Scope,
+        where: Where = EVERYTHING,
+        *,
+        kinds: tuple[str, ...] | None = ("message",),
+        after: int = 0,
+        limit: int = 100,
+        newest_first: bool = False,
+    ) -> list[tuple[int, Event]]:
+        """Events with their journal numbers, in journal order, those after number `after` (before it, newest first)."""
+        with self._connections.reading(Sight.of(scope)) as db:
+            return reading.journal(db, scope, where, kinds, after, limit, newest_first)
+
+    def engrams(self, ids: Sequence[str]) -> dict[str, Engram]:
+        """Current versions, in the order asked; unknown ids are absent."""
+        with self._connections.reading(WHOLE) as db:
+            return reading.engrams(db, ids)
+
+    def engrams_at(self, rows: Sequence[Row]) -> list[Engram]:
+        """The engram versions of these rows, in the order asked; rows that are gone are left out."""
+        with self._connections.reading(WHOLE) as db:
+            return reading.engrams_at(db, rows)
+
+    def list_engrams(
+        self, scope: Scope, where: Where = EVERYTHING, *, after: int = 0, limit: int = 100
+    ) -> list[tuple[Row, Engram]]:
+        """Engram versions that hold under `where`, by row, those after row `after`."""
+        with self._connections.reading(Sight.of(scope)) as db:
+            return reading.list_engrams(db, scope, where, after, limit)
+
+    def matching(self, scope: Scope, where: Where = EVERYTHING) -> Int64:
+        """Rows, ascending, of the engram versions inside the scope that hold under `where`: int64[n]."""
+        with self._connections.reading(Sight.of(scope)) as db:
+            return reading.matching(db, scope, where)
+
+    def versions(self, id: str) -> list[Revision]:
+        """Every version of an engram, or of all engrams that name this event as source, oldest first."""
+        with self._connections.reading(WHOLE) as db:
+            return reading.versions(db, id)
+
+    def derived_from(self, ids: Sequence[str]) -> list[EngramId]:
+        """Engrams whose current version names one of these events or engrams as a source."""
+        with self._connections.reading(WHOLE) as db:
+            return reading.derived_from(db, ids)
+
+    def links(self, ids: Sequence[str]) -> list[Link]:
+        """Links that start or end at one of these engrams."""
+        with self._connections.reading(WHOLE) as db:
+            return reading.links(db, ids)
+
+    def stats(self, scope: Scope | None = None) -> Stats:
+        """Counts inside the scope; None: the whole store."""
+        with self._connections.reading(WHOLE if scope is None else Sight.of(scope)) as db:
+            return reading.stats(db, scope, reading.size_of(db, self._connections.address.schema))
+
+    def namespaces(self) -> list[str]:
+        """Every path under which something lies, sorted."""
+        with self._connections.reading(WHOLE) as db:
+            return reading.namespaces(db)
+
+    def known_sources(self, namespace: str, sources: Sequence[str]) -> set[str]:
+        """Which of these `Event.source` values are already in the journal of exactly this namespace."""
+        with self._connections.reading(Sight.of(Scope(namespace))) as db:
+            return reading.known_sources(db, namespace, sources)
+
+    def setting(self, key: str) -> str | None:
+        """What holds for the whole store; None where nobody has said."""
+        with self._connections.reading(WHOLE) as db:
+            return settings.setting(db, key)
+
+    def without_vector(
+        self, fingerprint: str, *, after: int = 0, limit: int = 1000
+    ) -> list[tuple[Row, Engram]]:
+        """Active versions of the whole store, closed ones too, without a vector of this embedder; by row."""
+        with self._connections.reading(WHOLE) as db:
+            return reading.without_vector(db, fingerprint, after, limit)
+
+    # --- for the index
+
+    def mark(self, scope: Scope | None = None) -> Mark:
+        """How far the scope's tenant has come; without a scope, how much all have counted together."""
+        if scope is None:
+            with self._connections.reading(WHOLE) as db:
+                return positions.mark_of_all(db)
+        sight = Sight.of(scope)
+        with self._connections.reading(sight) as db:
+            return positions.mark_of(db, tenant_of(sight.tenant))
+
+    def entries(self, scope: Scope, *, after: int = 0, limit: int = 100_000) -> Iterator[EntryRow]:
+        """Entries of every engram version under the scope's path, by row; arrays are read-only."""
+        return loading.entries(self._connections, scope, after, limit)
+
+    def entry_columns(self, scope: Scope, *, after: int = 0, batch: int = 65_536) -> Iterator[EntryColumns]:
+        """What `entries` gives, all of it, as columns of at most `batch` rows each; arrays are read-only."""
+        return loading.entry_columns(self._connections, scope, after, batch)
+
+    def entry_vectors(self, scope: Scope, fingerprint: str, *, after: int = 0) -> tuple[Int64, Float32]:
+        """(rows ascending, float32[n, d]) of the versions under the scope's path with a vector of this embedder."""
+        with self._connections.reading(Sight.of(scope)) as db:
+            return loading.entry_vectors(db, scope, fingerprint, after)
+
+    def closings(self, scope: Scope, *, after: int) -> list[tuple[int, Row, int | None]]:
+        """(change number, row, closed_at) of versions closed since.
+
+        closed_at None: the row was erased. `OPEN_END`: the version stands, and its entry has changed.
+        """
+        with self._connections.reading(Sight.of(scope)) as db:
+            return loading.closings(db, scope, after)
+
+    # --- care
+
+    def check(self) -> list[Problem]:
+        """Everything that is wrong with the memory; nothing is changed."""
+        with self._connections.reading(WHOLE) as db:
+            return care.problems(db, self._connections.address.schema)
+
+    def backup(self, path: Path, *, progress: Callable[[int, int], None] | None = None) -> None:
+        """Writes a consistent copy, a memory in one file, while others read and write."""
+        raise NotImplementedError
+
+    def vacuum(self) -> None:
+        """Writes the tables anew, without what was erased; others wait until each is done.
+
+        Raises:
+            Busy: others kept reading or writing.
+            Denied: this user does not own the tables.
+        """
+        with self._connections.outside() as db:
+            care.vacuum(db, self._connections.address.schema)
+
+    def audit(self, *, after: int = 0, limit: int = 100) -> list[Mapping[str, Json]]:
+        """Who did what when, oldest first: seq, at, actor, action, namespace, ids, note."""
+        with self._connections.reading(WHOLE) as db:
+            return auditing.read_audit(db, after, limit)
+
+    def close(self) -> None:
+        """Closes every connection; calls after it raise `Unavailable`."""
+        self._connections.close()

@@ -1,0 +1,81 @@
+"""The tests' own PostgreSQL: started once by whoever needs it first, in a child process and a private folder.
+
+`python -m tests.postgres_server` is that child: it writes the server's address to standard output and stops the server
+when its standard input ends, so that it never outlives the tests, however they end.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from engrams.store.postgres.local import LocalServer
+
+ROOT = Path(__file__).resolve().parents[1]
+#: What the tests of contracts do not ask of the disk; those of faults start servers of their own.
+QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "60"}
+
+_numbers = itertools.count()
+
+
+class TestServer:
+    """The server of one test run; not started before somebody asks for an address."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[str] | None = None
+        self._url = ""
+
+    @property
+    def url(self) -> str:
+        """The address of the server's database, as a superuser."""
+        if self._child is None:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "tests.postgres_server"],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            assert self._child.stdout is not None
+            self._url = self._child.stdout.readline().strip()
+            assert self._url, "the server did not start; see above"
+        return self._url
+
+    def fresh(self) -> str:
+        """The address of a memory that nobody used before: a schema of its own."""
+        return f"{self.url}?schema=m{next(_numbers)}"
+
+    def stop(self) -> None:
+        """Stops the server and removes its folder; without one, does nothing."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.communicate(timeout=120)
+
+
+SERVER = TestServer()
+
+
+def main() -> None:
+    """Serves until standard input ends."""
+    folder = Path(tempfile.mkdtemp(prefix="engrams-postgres-"))
+    server = LocalServer(folder, settings=QUICK)
+    try:
+        server.start()
+        sys.stdout.write(server.url + "\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
