@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC
 
 import numpy as np
 
+from engrams.dates import dates_in, marks
 from engrams.ports import HAS_ATTACHMENT, IS_QUESTION, Entry, TokenTable
 from engrams.records import Engram
 from engrams.words import term_hash, terms
@@ -32,10 +34,16 @@ def indexed_text(engram: Engram) -> str:
 
 
 def analyse(engram: Engram, table: TokenTable) -> Entry:
-    """The entry of one engram; pure, and the same in every process."""
+    """The entry of one engram; pure, and the same in every process.
+
+    The days that its content speaks of, resolved against its own time, are terms of their own (see `dates.marks`): they
+    stand beside the words, count once each and make it no longer.
+    """
     text = indexed_text(engram)
     found = [term_hash(term) for term in terms(text)]
     counted = Counter(found)
+    said = engram.occurred_at.astimezone(UTC).date()
+    counted.update(term_hash(mark) for mark in marks(dates_in(engram.content, said, told=True)))
     distinct = sorted(counted)
     content = engram.content.rstrip()
     flags = IS_QUESTION if content.endswith(_QUESTION_MARKS) else 0

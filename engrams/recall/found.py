@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from engrams.arithmetic import moments, standardise
+from engrams.dates import Span
 from engrams.ports import Float32, Int32, View
-from engrams.recall.dates import NamedDate
 from engrams.records import NOTHING, Query
 
 
@@ -19,12 +19,14 @@ class Question:
 
     `terms` are hashes of distinct stems and `pieces` word-piece ids, both in reading order, without stop words and
     without the names of speakers. `speaker` is the code of whom the question is about, -1 where it names nobody.
+    `dates` are the days it asks about, `asks_when` says whether days are what it asks for.
     """
 
     terms: tuple[int, ...]
     pieces: tuple[int, ...]
     speaker: int = -1
-    dates: tuple[NamedDate, ...] = ()
+    dates: tuple[Span, ...] = ()
+    asks_when: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC
 
 import numpy as np
 
-from engrams.recall.dates import dates
+from engrams.dates import Span, dates_in, depends_on_today
+from engrams.ports import View
 from engrams.recall.found import Found, Question
 from engrams.records import Query
 from engrams.step import Run, Step
@@ -16,6 +18,18 @@ from engrams.words import Named, named, term_hash, terms
 
 _BOTH = re.compile(r"^\s*(?:,|&|and|or|und|et|y|和|与|跟|及)\s*$", re.IGNORECASE)
 """What stands between two names when a question is about both."""
+
+
+_ASKS_WHEN = re.compile(
+    r"\b(?:when(?='s| (?:did|do|does|was|were|is|are|am|will|would|should|can|could|have|has|had)\b)|how long ago"
+    r"|(?:what|which) (?:date|day|weekday|week|month|year|season|time of year))\b"
+    r"|什么时候|何时|哪[一]?[天年月]|几[月号]|\b(?:wann|cuándo|quand)\b",
+    re.IGNORECASE,
+)
+"""What asks for a time: the answer then names one."""
+
+LONG_PAST_DAYS = 365
+"""A memory in which nothing happened for so long is an archive: "yesterday" is not the day before it is read."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +55,22 @@ class ReadQuestion(Step[Query, Found]):
                 {p for name in _spellings(view.speakers, speakers) for p in run.table.pieces(name).tolist()},
             ),
             speaker=_subject(value.text, speakers),
-            dates=dates(value.text, value.asked_at),
+            dates=_dates(value, view, run),
+            asks_when=_ASKS_WHEN.search(value.text) is not None,
         )
         return Found(value, view, question, np.arange(view.size, dtype=np.int32))
+
+
+def _dates(asked: Query, view: View, run: Run) -> tuple[Span, ...]:
+    """The days the question names; relative ones against when it is asked, by the clock where it does not say."""
+    if asked.asked_at is not None:
+        return dates_in(asked.text, asked.asked_at.astimezone(UTC).date())
+    if not depends_on_today(asked.text) or not view.size:
+        return dates_in(asked.text)
+    now = run.clock.now().astimezone(UTC)
+    newest = int(view.occurred_at.max()) / 1e6
+    past = now.timestamp() - newest > LONG_PAST_DAYS * 86_400
+    return dates_in(asked.text, None if past else now.date())
 
 
 def _spellings(speakers: Iterable[str], found: list[Named]) -> list[str]:

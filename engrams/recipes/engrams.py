@@ -6,10 +6,11 @@ from engrams.compose.steps import FitBudget, OrderForReading, Render
 from engrams.ingest.segment import SplitPassages
 from engrams.recall.by_meaning import StaticMaxSim
 from engrams.recall.by_words import SessionScores, WindowScores, WordScores
-from engrams.recall.cues import DateMatch, LengthCue, QuestionCues, RoleMatch, SpeakerMatch
+from engrams.recall.cues import LengthCue, QuestionCues, RoleMatch, SpeakerMatch
 from engrams.recall.fuse import Shortlist, SumStandardised
 from engrams.recall.question import ReadQuestion
 from engrams.recall.select import Top
+from engrams.recall.when import DateMatch, SpokenDates, TellsWhen
 from engrams.recipe import Recipe
 
 SUM = SumStandardised(
@@ -20,6 +21,8 @@ SUM = SumStandardised(
         ("meaning nearby", 0.4),
         ("speaker", 1.0),
         ("date", 1.0),
+        ("spoken", 0.7),
+        ("tells when", 0.5),
         ("role", 1.0),
         ("question", -0.3),
         ("reply", 0.2),
@@ -31,6 +34,8 @@ SUM = SumStandardised(
         ("meaning", 0.5),
         ("speaker", 1.0),
         ("date", 1.0),
+        ("spoken", 0.7),
+        ("tells when", 0.5),
         ("length", -0.5),
     ),
 )
@@ -46,6 +51,8 @@ ENGRAMS = Recipe(
     >> SessionScores()
     >> SpeakerMatch()
     >> DateMatch()
+    >> SpokenDates()
+    >> TellsWhen()
     >> RoleMatch()
     >> QuestionCues()
     >> LengthCue()

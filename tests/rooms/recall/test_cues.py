@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from engrams.errors import BadSetting
 from engrams.ports import IS_QUESTION
-from engrams.recall.cues import DateMatch, LengthCue, QuestionCues, RoleMatch, SpeakerMatch
-from engrams.recall.dates import NamedDate
+from engrams.recall.cues import LengthCue, QuestionCues, RoleMatch, SpeakerMatch
 from tests.rooms.recall.views import HandView, Turn, found, run
 
 
@@ -20,30 +18,6 @@ def test_the_speaker_asked_about() -> None:
     made = SpeakerMatch()(found(view, speaker=1), run(view))
     assert made.signals["speaker"].standard().tolist() == [-1, 1, -1]
     assert SpeakerMatch()(found(view), run(view)).signals["speaker"].values.tolist() == [0, 0, 0]
-
-
-def test_dates_fit_by_year_month_and_day() -> None:
-    days = [
-        (2023, 5, 7),
-        (2023, 5, 9),
-        (2023, 5, 20),
-        (2023, 5, 1),
-        (2023, 6, 7),
-        (2022, 5, 7),
-        (1969, 12, 31),
-    ]
-    view = HandView([Turn(at=datetime(*d, 12, tzinfo=UTC)) for d in days])
-
-    def fit(*dates: NamedDate) -> list[float]:
-        values: list[float] = DateMatch()(found(view, dates=dates), run(view)).signals["date"].values.tolist()
-        return values
-
-    assert fit(NamedDate(2023, 5, 7)) == [3, 3, 1.5, 0.5, 0, 0, 0]
-    assert fit(NamedDate(None, 5)) == [2, 2, 2, 2, 0, 2, 0]
-    assert fit(NamedDate(2023)) == [1, 1, 1, 1, 1, 0, 0]
-    assert fit(NamedDate(1969, 12, 31)) == [0, 0, 0, 0, 0, 0, 3]
-    assert fit(NamedDate(2022), NamedDate(None, 6, 7)) == [0, 0, 0, 0, 3, 1, 0]
-    assert fit() == [0] * 7
 
 
 def test_the_user_beside_an_assistant() -> None:
@@ -75,7 +49,5 @@ def test_cues_follow_the_candidates() -> None:
 
 
 def test_settings_out_of_range_are_refused() -> None:
-    with pytest.raises(BadSetting, match="days_off"):
-        DateMatch(days_off=-1)
     with pytest.raises(BadSetting, match="usual"):
         LengthCue(usual=0)

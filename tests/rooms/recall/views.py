@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from engrams.dates import Span
 from engrams.ports import Bool, Float32, Int32, UInt16
-from engrams.recall.dates import NamedDate
 from engrams.recall.found import Found, Question
 from engrams.records import Engram, EngramId, Query, Row
 from engrams.step import Run
@@ -133,7 +133,17 @@ class HandIndex:
         return self.seen
 
 
-def run(view: HandView, store: HandStore | None = None) -> Run:
+@dataclass
+class HandClock:
+    """Always the same time."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+
+def run(view: HandView, store: HandStore | None = None, now: datetime = EPOCH) -> Run:
     """A run over one view; ports that recall never asks for are left out."""
     return cast(Any, Run)(
         recipe="engrams",
@@ -141,7 +151,7 @@ def run(view: HandView, store: HandStore | None = None) -> Run:
         scope=Query("").scope,
         store=store or HandStore(),
         index=HandIndex(view),
-        clock=None,
+        clock=HandClock(now),
         tokenizer=None,
         table=HandTable(),
     )
@@ -152,7 +162,7 @@ def found(
     terms: str = "",
     pieces: tuple[int, ...] = (),
     speaker: int = -1,
-    dates: tuple[NamedDate, ...] = (),
+    dates: tuple[Span, ...] = (),
     limit: int | None = None,
 ) -> Found:
     """A question already read, over a view."""
