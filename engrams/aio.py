@@ -15,7 +15,7 @@ from typing import Literal
 
 from engrams.lifecycle.importing import Imported
 from engrams.memory import Memory
-from engrams.ports import Clock, Embedder, Tokenizer
+from engrams.ports import Clock, Tokenizer
 from engrams.recipe import Recipe
 from engrams.records import (
     Context,
@@ -46,7 +46,7 @@ class AsyncMemory:
         path_or_url: str | Path | None = None,
         recipe: str | Recipe | None = None,
         *,
-        embedder: Embedder | None = None,
+        embedder: object = None,
         tokenizer: Tokenizer | Callable[[str], int] | None = None,
         clock: Clock | None = None,
         actor: str = "library",
@@ -58,7 +58,7 @@ class AsyncMemory:
             path_or_url: a file; ":memory:" for one that dies with the process; None: what settings say, else
                 `memory.db` in the user's data folder.
             recipe: the memory system to run, by name or as a value; None: what settings say, else "engrams".
-            embedder: turns texts into vectors; None: none.
+            embedder: turns texts into vectors, as `Memory.open` takes it; None: what settings say, else "auto".
             tokenizer: counts tokens of contexts; None: the shipped word pieces, an estimate.
             clock: tells the time of recording.
             actor: who acts, as the audit log shows it.
@@ -421,6 +421,10 @@ class AsyncMemory:
     async def check(self) -> list[Problem]:
         """What is wrong with the store and what mends it; empty when all is well."""
         return await asyncio.to_thread(self._memory.check)
+
+    async def reembed(self, *, progress: Callable[[int, int], None] | None = None) -> int:
+        """Makes the vectors of the whole store anew with this memory's embedder; returns how many were made."""
+        return await asyncio.to_thread(self._memory.reembed, progress=progress)
 
     async def backup(self, path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> None:
         """Writes a consistent copy of the store while others read and write."""

@@ -10,11 +10,11 @@ from typing import Literal
 
 from engrams.errors import BadSetting, UsageError
 from engrams.ingest.messages import normalise
-from engrams.lifecycle import archive, correcting, reading, writing
+from engrams.lifecycle import archive, correcting, embedding, reading, writing
 from engrams.lifecycle.importing import Imported, import_file
 from engrams.lifecycle.opening import open_house
 from engrams.lifecycle.scopes import Scopes, resolve
-from engrams.ports import Clock, Embedder, Tokenizer
+from engrams.ports import Clock, Tokenizer
 from engrams.recipe import Recipe
 from engrams.recipes.catalogue import CATALOGUE
 from engrams.records import (
@@ -61,7 +61,7 @@ class Memory:
         path_or_url: str | Path | None = None,
         recipe: str | Recipe | None = None,
         *,
-        embedder: Embedder | None = None,
+        embedder: object = None,
         tokenizer: Tokenizer | Callable[[str], int] | None = None,
         clock: Clock | None = None,
         actor: str = "library",
@@ -73,7 +73,9 @@ class Memory:
             path_or_url: a file; ":memory:" for one that dies with the process; None: what settings say, else
                 `memory.db` in the user's data folder.
             recipe: the memory system to run, by name or as a value; None: what settings say, else "engrams".
-            embedder: turns texts into vectors; None: none.
+            embedder: turns texts into vectors: "auto" (all-MiniLM-L6-v2 where the extra `embed` is installed, else none),
+                "none", "minilm", "openai:<model>@<url>" (key in ENGRAMS_EMBEDDER_KEY), an `Embedder`, a model of
+                sentence-transformers, a function from texts to rows; None: what settings say, else "auto".
             tokenizer: counts tokens of contexts; None: the shipped word pieces, an estimate.
             clock: tells the time of recording.
             actor: who acts, as the audit log shows it.
@@ -81,7 +83,8 @@ class Memory:
 
         Raises:
             StoreError: it cannot be opened; says why and what to do.
-            UnknownName: no recipe of that name.
+            UnknownName: no recipe or embedder of that name.
+            NeedsExtra: the recipe or embedder needs a part that is not installed.
         """
         if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait <= 86_400:
             raise BadSetting("wait", wait, "seconds from 0 to 86,400")
@@ -95,7 +98,7 @@ class Memory:
             wait=float(wait),
             namespace=settings.namespace,
             budget=settings.budget,
-            embedder=embedder,
+            embedder=settings.embedder if embedder is None else embedder,
         )
         return cls(house)
 
@@ -369,7 +372,18 @@ class Memory:
 
     def check(self) -> list[Problem]:
         """What is wrong with the store and what mends it; empty when all is well."""
-        return self._house.store.check()
+        return [*self._house.store.check(), *embedding.problems(self._house)]
+
+    def reembed(self, *, progress: Callable[[int, int], None] | None = None) -> int:
+        """Makes the vectors of the whole store anew with this memory's embedder; returns how many were made.
+
+        It goes on where a run before was cut off. Memories open with the embedder before are answered from its vectors
+        until the last one is made. Also fills in what was written without an embedder.
+
+        Raises:
+            UsageError: the recipe embeds nothing, or there is no embedder.
+        """
+        return embedding.reembed(self._house, progress)
 
     def backup(self, path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> None:
         """Writes a consistent copy of the store while others read and write."""

@@ -64,6 +64,9 @@ class Step(ABC, Generic[In, Out]):
 
     #: True for steps that make the final context out of ranked items; a search stops before them.
     composes: ClassVar[bool] = False
+    #: True for write steps that only add to what is known of the engrams in a draft, each by itself: they run again
+    #: for an engram that was corrected.
+    annotates: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, value: In, run: Run) -> Out: ...

@@ -138,6 +138,15 @@ def term_hash(term: str) -> int:
     return zlib.crc32(term.encode("utf-8", "surrogatepass"))
 
 
+NAME_MARK = "\x1f"
+"""Stands before a name where it is hashed as a whole, so that it shares no hash with a word. No text has it."""
+
+
+def name_hash(name: str) -> int:
+    """A name as the index keeps it, however it is written: its hash as a whole, apart from those of words."""
+    return term_hash(NAME_MARK + fold(name))
+
+
 NICKNAME_LETTERS = 3
 """Fewer letters of a name are not taken for a nickname: ``Mel`` may be Melanie, ``Me`` is not."""
 

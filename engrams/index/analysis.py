@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from engrams.dates import dates_in, marks
 from engrams.ports import HAS_ATTACHMENT, IS_QUESTION, Entry, TokenTable
 from engrams.records import Engram
-from engrams.words import term_hash, terms
+from engrams.words import name_hash, term_hash, terms
 
 #: Largest count of one term that an entry holds (uint8); BM25 is flat long before.
 MOST_COUNTED = 255
@@ -56,6 +57,18 @@ def analyse(engram: Engram, table: TokenTable) -> Entry:
         pieces=table.pieces(text),
         flags=flags,
     )
+
+
+def with_names(entry: Entry, names: Sequence[str]) -> Entry:
+    """The entry with what its text speaks of by name: terms with count 0, hashed apart from those of words.
+
+    A count of 0 adds nothing to any score by words; `View.names` gives these terms back.
+    """
+    new = {name_hash(name) for name in names}.difference(entry.terms.tolist())
+    terms = np.concatenate((entry.terms, np.array(sorted(new), dtype=np.uint32)))
+    counts = np.concatenate((entry.counts, np.zeros(len(new), dtype=np.uint8)))
+    order = np.argsort(terms, kind="stable")
+    return replace(entry, terms=terms[order], counts=counts[order])
 
 
 def analyse_all(engrams: Sequence[Engram], table: TokenTable) -> list[Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from engrams.index.codes import Tables
 from engrams.index.postings import Segment, Tail, gather
 from engrams.index.vectors import Vectors
-from engrams.ports import Bool, Float32, Int32, Int64, UInt16
+from engrams.ports import Bool, Float32, Int32, Int64, UInt16, UInt32
 
 
 @dataclass(eq=False)
@@ -49,6 +49,8 @@ class Snapshot:
     tail: Tail
     stack: Vectors
     allowed: Bool | None = None
+    derived: dict[tuple[object, ...], object] = field(default_factory=dict, init=False)
+    _names: tuple[Int32, UInt32] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.size = len(self.rows)
@@ -80,6 +82,22 @@ class Snapshot:
         places = np.flatnonzero(self.pieces[begin:] == np.uint16(piece)) + begin
         rows = np.searchsorted(self.offsets, places, side="right") - 1
         return gather(parts, rows.astype(np.int32), np.zeros(len(rows), np.uint8))[0]
+
+    def names(self) -> tuple[Int32, UInt32]:
+        """(rows, hashes of names), each [m]: terms with count 0, from all segments and the tail."""
+        if self._names is None:  # two threads may both look; both find the same
+            rows, hashes, first = [], [], 0
+            for segment in self.segments:
+                at = np.flatnonzero(segment.terms.counts == 0)
+                of_key = np.searchsorted(segment.terms.starts, at, side="right") - 1
+                rows.append(segment.terms.rows[at].astype(np.int32) + np.int32(first))
+                hashes.append(segment.terms.keys[of_key])
+                first += segment.size
+            last = self.tail.counts == 0
+            rows.append(self.tail.rows[last])
+            hashes.append(self.tail.terms[last])
+            self._names = (np.concatenate(rows), np.concatenate(hashes))
+        return self._names
 
     def vectors(self, fingerprint: str) -> Float32 | None:
         """float32[size, d] of one embedder, rows without a vector all 0; None where no row has one."""

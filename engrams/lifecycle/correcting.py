@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from engrams.errors import BadSetting, NotFound, UsageError
 from engrams.ingest.messages import normalise
+from engrams.lifecycle.embedding import entries_of, require_embedder, settings_of
 from engrams.lifecycle.opening import House
 from engrams.lifecycle.writing import checked_metadata, derive, revised, without_index_only
 from engrams.ports import Commit, Revised, Where
@@ -84,7 +85,8 @@ def apply(house: House, note: Event, target: Event | Engram, reason: str) -> Rec
     new: list[Engram] = []
     if note.kind == "correction" and isinstance(target, Event):
         changes, new = _rederived(house, note, target, reason)
-    entries = house.index.analyse([r[0] for r in changes] + new)
+    require_embedder(house)
+    entries = entries_of(house, [r[0] for r in changes] + new)
     receipt = Receipt(
         note.namespace,
         (note.id,),
@@ -103,6 +105,7 @@ def apply(house: House, note: Event, target: Event | Engram, reason: str) -> Rec
                 Revised(engram, entry, change, reason or _ACTIONS[note.kind], note.id)
                 for (engram, change), entry in zip(changes, entries, strict=False)
             ),
+            settings=settings_of(house, entries),
         )
     )
 

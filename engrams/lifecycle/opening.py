@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engrams.errors import BadSetting, Unavailable
+from engrams.errors import BadSetting, NeedsExtra, Unavailable
 from engrams.index import NamespaceIndex
+from engrams.models.embedder import resolve_embedder
 from engrams.models.static_table import StaticTable, shipped_table
+from engrams.organise.embed import Embed
 from engrams.ports import Clock, Embedder, Index, Store, Tokenizer
 from engrams.recipe import Recipe
 from engrams.recipes.catalogue import recipe_named
 from engrams.records import Scope
 from engrams.settings import default_path
-from engrams.step import Run
+from engrams.step import Run, walk
 from engrams.store import open_store
+
+#: The environment variable with the key of an embedder behind an address.
+KEY_VARIABLE = "ENGRAMS_EMBEDDER_KEY"
 
 
 class SystemClock:
@@ -71,13 +77,14 @@ class House:
     recipe: Recipe
     actor: str
     embedder: Embedder | None = None
+    embedding: Embed | None = None  # the step of the recipe that embeds
     namespace: str = "default"
     budget: int = 2000
 
     def run(self, chain: str, scope: Scope) -> Run:
         """What the steps of one chain are given, with a trace of its own."""
         return Run(
-            recipe=self.recipe.name,
+            recipe=self.recipe.name if chain == "read" else self.recipe.writer,
             chain=chain,
             scope=scope,
             store=self.store,
@@ -99,12 +106,13 @@ def open_house(
     wait: float,
     namespace: str,
     budget: int,
-    embedder: Embedder | None = None,
+    embedder: object = None,
 ) -> House:
     """Opens the store (made where it is not there) and puts the rest around it.
 
     Raises:
-        UnknownName: no recipe of that name.
+        UnknownName: no recipe or embedder of that name.
+        NeedsExtra: the recipe needs an embedder, and none is there.
         StoreError: the store cannot be opened; says why and what to do.
     """
     chosen = recipe if isinstance(recipe, Recipe) else recipe_named(_text("recipe", recipe))
@@ -123,6 +131,10 @@ def open_house(
         location = path_or_url
     else:
         raise BadSetting("path_or_url", path_or_url, "a path, ':memory:' or a URL")
+    found = resolve_embedder(embedder, api_key=os.environ.get(KEY_VARIABLE))
+    if found is None and "embedder" in chosen.needs:
+        without = " (opened with embedder 'none'; 'auto' takes the one that is installed)"
+        raise NeedsExtra(f"the recipe {chosen.name!r}{without if embedder == 'none' else ''}", "embed")
     table = shipped_table()
     store = open_store(location, wait=wait)
     return House(
@@ -133,10 +145,16 @@ def open_house(
         clock=clock or SystemClock(),
         recipe=chosen,
         actor=actor,
-        embedder=embedder,
+        embedder=found,
+        embedding=embedding_step(chosen),
         namespace=namespace,
         budget=budget,
     )
+
+
+def embedding_step(recipe: Recipe) -> Embed | None:
+    """The step of a recipe's write chain that embeds, wherever it stands; None where there is none."""
+    return next((step for _, step in walk(recipe.write) if isinstance(step, Embed)), None)
 
 
 def _counter(given: Tokenizer | Callable[[str], int] | None, table: StaticTable) -> Tokenizer:

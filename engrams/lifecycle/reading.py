@@ -11,6 +11,7 @@ from typing import Literal
 from engrams.compose.steps import hit
 from engrams.errors import BadSetting
 from engrams.filters import parse
+from engrams.lifecycle.embedding import require_embedder
 from engrams.lifecycle.opening import House
 from engrams.ports import Where
 from engrams.records import Context, Engram, Event, Hit, Json, Page, Query, Scope, moment
@@ -98,17 +99,20 @@ def query(
         limit=k,
         budget=budget,
         explain=bool(explain),
+        writer=house.recipe.writer,
     )
 
 
 def search(house: House, asked: Query) -> list[Hit]:
     """Ranks by the recipe's read chain, without composing."""
+    require_embedder(house)
     ranked = house.recipe.ranking()(asked, house.run("read", asked.scope))
     return [hit(s, explain=asked.explain, confidence=ranked.confidence) for s in ranked.items]
 
 
 def context(house: House, asked: Query) -> Context:
     """Runs the whole read chain; price and trace are those of this run."""
+    require_embedder(house)
     run = house.run("read", asked.scope)
     began = time.perf_counter()
     made = house.recipe.read(asked, run)
@@ -119,7 +123,9 @@ def context(house: House, asked: Query) -> Context:
 def get_all(house: House, scope: Scope, bounds: Bounds, limit: int, cursor: str | None) -> Page[Engram]:
     """One page of the engrams that hold, in the order they were recorded."""
     whole_number("limit", limit, 1, MOST_ON_A_PAGE)
-    found = house.store.list_engrams(scope, bounds.where(), after=_after(cursor), limit=limit + 1)
+    found = house.store.list_engrams(
+        scope, replace(bounds.where(), writer=house.recipe.writer), after=_after(cursor), limit=limit + 1
+    )
     return Page(tuple(e for _, e in found[:limit]), str(found[limit - 1][0]) if len(found) > limit else None)
 
 

@@ -11,12 +11,15 @@ from itertools import islice
 
 from engrams.errors import BadSetting
 from engrams.ingest.messages import normalise
+from engrams.lifecycle.embedding import entries_of, require_embedder, settings_of
 from engrams.lifecycle.opening import House
 from engrams.ports import Commit
 from engrams.records import Derived, Draft, Engram, Event, Json, Message, Receipt, Scope, moment, new_event_id
 
 #: Messages of a bulk load per transaction: one disk flush each, small enough that others may write in between.
 BATCH = 1000
+#: The same where each message is embedded, which takes most of the time: some seconds a batch, then `progress` is told.
+EMBEDDED_BATCH = 250
 #: Longest idempotency key, in characters.
 LONGEST_KEY = 512
 
@@ -68,7 +71,9 @@ def commit_new(
     idempotency: tuple[str, str] | None = None,
 ) -> Receipt:
     """Derives engrams from new events and keeps everything in one transaction."""
+    require_embedder(house)
     draft = derive(house, events, scope)
+    entries = entries_of(house, draft.engrams, draft)
     derived = tuple(Derived(e.id, e.kind, "ADD", e.sources) for e in draft.engrams)
     receipt = Receipt(scope.namespace, tuple(e.id for e in draft.events), derived)
     return house.store.commit(
@@ -78,9 +83,10 @@ def commit_new(
             action=action,
             recorded_at=events[0].recorded_at,
             events=draft.events,
-            engrams=tuple(zip(draft.engrams, house.index.analyse(draft.engrams), strict=True)),
+            engrams=tuple(zip(draft.engrams, entries, strict=True)),
             links=draft.links,
             idempotency=idempotency,
+            settings=settings_of(house, entries),
         )
     )
 
@@ -122,7 +128,8 @@ def add_many(
     """
     seen: dict[str, int] = {}
     written = repeated = 0
-    for batch in _batches(iter(messages), BATCH):
+    size = BATCH if house.embedder is None or house.embedding is None else EMBEDDED_BATCH
+    for batch in _batches(iter(messages), size):
         sources: list[str | None] = [None] * len(batch)
         if fingerprints:
             marks = [_fingerprint(m, scope, seen) for m in batch]

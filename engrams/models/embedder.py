@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from inspect import getattr_static
 from typing import TYPE_CHECKING, Any
 
@@ -80,8 +81,16 @@ def _by_name(name: str, api_key: str | None, threads: int) -> Embedder | None:
         return OpenAIEmbedder("http" + url if url else OPENAI_URL, model, api_key)
     if name not in ("auto", "minilm"):
         raise UnknownName("embedder", name, NAMES)
-    from engrams.models.minilm import MiniLM, installed
+    from engrams.models.minilm import installed
 
     if name == "auto" and not installed():
         return None
+    return _minilm(threads)
+
+
+@lru_cache(maxsize=4)
+def _minilm(threads: int) -> Embedder:
+    """One for all memories of the process: the loaded model takes about 100 MB, and is safe from several threads."""
+    from engrams.models.minilm import MiniLM
+
     return MiniLM(threads=threads)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from engrams.ports.arrays import Bool, Entry, Float32, Int32, Int64, UInt16
+from engrams.ports.arrays import Bool, Entry, Float32, Int32, Int64, UInt16, UInt32
 from engrams.records import (
     Engram,
     Query,
@@ -39,6 +39,7 @@ class View(Protocol):
     offsets: Int64  # int64[size + 1]: row i has pieces[offsets[i]:offsets[i + 1]]
     piece_frequency: Int32  # int32[v]: in how many rows a piece occurs
     allowed: Bool | None  # rows the query may return (scope fields, times, filters, state); None: all
+    derived: MutableMapping[tuple[object, ...], object]  # what steps worked out of the arrays above and keep with them
 
     def postings(self, term: int) -> tuple[Int32, Float32]:
         """(indices ascending, counts) of the rows that hold a term; empty arrays where none does."""
@@ -46,6 +47,10 @@ class View(Protocol):
 
     def rows_with_piece(self, piece: int) -> Int32:
         """Indices, ascending, of the rows that hold a word piece."""
+        ...
+
+    def names(self) -> tuple[Int32, UInt32]:
+        """(rows, hashes as of `words.name_hash`), each [m]: what the rows speak of by name, one pair each, in any order."""
         ...
 
     def vectors(self, fingerprint: str) -> Float32 | None:

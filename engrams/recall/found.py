@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from engrams.arithmetic import moments, standardise
+from engrams.arithmetic import LEAST_DEVIATION, moments, standardise
 from engrams.dates import Span
 from engrams.ports import Float32, Int32, View
 from engrams.records import NOTHING, Query
+
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +24,14 @@ class Question:
     `terms` are hashes of distinct stems and `pieces` word-piece ids, both in reading order, without stop words and
     without the names of speakers. `speaker` is the code of whom the question is about, -1 where it names nobody.
     `dates` are the days it asks about, `asks_when` says whether days are what it asks for.
+    `text` is the question as it was asked, but for those names.
     """
 
     terms: tuple[int, ...]
     pieces: tuple[int, ...]
     speaker: int = -1
     dates: tuple[Span, ...] = ()
+    text: str = ""
     asks_when: bool = False
 
 
@@ -47,6 +53,13 @@ class Signal:
         return standardise(self.values, self.mean, self.deviation)
 
 
+    def slope(self, weight: float) -> np.float32:
+        """By how much a sum grows with the values when the signal counts `weight` times: 0 where nothing deviates."""
+        if self.deviation is None:
+            return np.float32(weight)
+        return np.float32(weight / self.deviation if self.deviation >= LEAST_DEVIATION else 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A question, the state of the index it looks into, the candidate rows, and the signals so far.
@@ -61,6 +74,13 @@ class Found:
     rows: Int32
     signals: Mapping[str, Signal] = field(default_factory=lambda: NOTHING)
     closeness: Float32 | None = None
+    looked_up: dict[int, tuple[Int32, Float32]] = field(default_factory=dict, compare=False, repr=False)
+
+    def postings(self, term: int) -> tuple[Int32, Float32]:
+        """`View.postings` of a term of the question, looked up once for all steps."""
+        if term not in self.looked_up:
+            self.looked_up[term] = self.view.postings(term)
+        return self.looked_up[term]
 
     @property
     def whole(self) -> bool:
@@ -75,8 +95,8 @@ class Found:
         """The same with a signal that is known for every row, float32[size], and counts in deviations."""
         return self.with_signal(name, Signal(self.of_rows(scores), *moments(scores)))
 
-    def of_rows(self, column: Float32) -> Float32:
-        """What a column of the whole view, float32[size], says of the candidates, float32[c]."""
+    def of_rows(self, column: npt.NDArray[Number]) -> npt.NDArray[Number]:
+        """What a column of the whole view, one number per row, says of the candidates, [c]."""
         return column if self.whole else column[self.rows]
 
     def narrowed(self, rows: Int32) -> Found:

@@ -9,7 +9,8 @@ import numpy as np
 from engrams.arithmetic import moments, top_k
 from engrams.errors import BadSetting
 from engrams.ports import Float32, View
-from engrams.recall.by_meaning import piece_rarity, similarities
+from engrams.recall.by_meaning import evenly, piece_rarity, similarities
+from engrams.recall.derived import once
 from engrams.recall.found import Found, Signal
 from engrams.records import Query
 from engrams.step import Run, Step
@@ -50,13 +51,17 @@ class SumStandardised(Step[Found, Summed]):
     dialogue: Weights
     notes: Weights
 
+    def weights(self, value: Found) -> Weights:
+        """Those that hold for this data."""
+        return self.dialogue if is_dialogue(value.view) else self.notes
+
     def __call__(self, value: Found, run: Run) -> Summed:
         """Sums.
 
         Raises:
             BadSetting: a weight for a signal that no step before has made.
         """
-        weights = self.dialogue if is_dialogue(value.view) else self.notes
+        weights = self.weights(value)
         for name, weight in weights:
             if name not in value.signals:
                 raise BadSetting(
@@ -75,9 +80,47 @@ class SumStandardised(Step[Found, Summed]):
         )
 
 
+@dataclass(frozen=True)
+class FuseByRank(Step[Found, Summed]):
+    """Reciprocal rank fusion: the sum over `signals` of 1 / (k + rank), rank 1 for the best; `k` >= 0.
+
+    Equal scores take ranks in the order of the rows. A signal that tells no two rows apart is left out.
+
+    Source: Cormack, Clarke and Buettcher 2009, with their k of 60.
+    """
+
+    signals: tuple[str, ...]
+    k: int = 60
+
+    def __post_init__(self) -> None:
+        if self.k < 0:
+            raise BadSetting("FuseByRank.k", self.k, "a whole number, at least 0")
+
+    def __call__(self, value: Found, run: Run) -> Summed:
+        """Fuses.
+
+        Raises:
+            BadSetting: a signal that no step before has made.
+        """
+        shares = np.zeros((len(self.signals), len(value.rows)), dtype=np.float32)
+        for share, name in zip(shares, self.signals, strict=True):
+            if name not in value.signals:
+                raise BadSetting("FuseByRank.signals", name, f"a signal among {', '.join(value.signals)}")
+            values = value.signals[name].values
+            if len(values) and values.min() < values.max():
+                share[np.argsort(-values, kind="stable")] = 1 / (self.k + 1 + np.arange(len(values)))
+        return Summed(
+            value.query, value.view, value.rows, self.signals, shares, shares.sum(axis=0, dtype=np.float32)
+        )
+
+
 def is_dialogue(view: View) -> bool:
     """Whether people take turns: rows often have another speaker or role than the row before in their thread."""
-    some = np.arange(0, view.size, max(1, view.size // LOOKED_AT), dtype=np.int32)
+    return once(view, ("is dialogue",), lambda: _take_turns(view))
+
+
+def _take_turns(view: View) -> bool:
+    some = evenly(view, LOOKED_AT)
     some = some[view.previous[some] >= 0]
     if not len(some):
         return False
@@ -116,12 +159,11 @@ class Shortlist(Step[Found, Found]):
             return value
         closeness = similarities(view, run.table, value.question.pieces)
         rough = self._rough(value, closeness)
-        none = np.zeros(view.size, dtype=np.float32)
-        known = value.with_signal("meaning", Signal(rough, *moments(rough)))
-        for name, _ in (*self.by.dialogue, *self.by.notes):
-            if name not in known.signals:
-                known = known.with_signal(name, Signal(none))
-        scores = self.by(known, run).scores
+        signals = {**value.signals, "meaning": Signal(rough, *moments(rough))}
+        scores = np.zeros(view.size, dtype=np.float32)
+        for name, weight in self.by.weights(value):
+            if name in signals:  # what a signal's mean takes from all rows alike does not change their order
+                scores += signals[name].slope(weight) * signals[name].values
         if view.allowed is not None:
             scores = np.where(view.allowed, scores, -np.inf).astype(np.float32)
         best = top_k(scores, max(self.size, value.query.limit or 0))
@@ -132,13 +174,20 @@ class Shortlist(Step[Found, Found]):
         view, left = value.view, self.touches
         rough = np.zeros(view.size, dtype=np.float32)
         pieces = value.question.pieces
+        best = np.zeros(view.size, dtype=np.float32)
+        others, of_pieces = np.nonzero(closeness.T >= self.floor)
         for at in sorted(range(len(pieces)), key=lambda at: int(view.piece_frequency[pieces[at]])):
-            best = np.zeros(view.size, dtype=np.float32)
-            related = np.flatnonzero(closeness[at] >= self.floor)
+            related = others[of_pieces == at]
+            touched = []
             for other in related[np.argsort(closeness[at, related], kind="stable")]:  # the most similar last
                 left -= int(view.piece_frequency[other])
                 if left < 0:
                     return rough
-                best[view.rows_with_piece(int(other))] = closeness[at, other]
-            rough += np.float32(piece_rarity(view, pieces[at])) * best
+                touched.append(view.rows_with_piece(int(other)))
+                best[touched[-1]] = closeness[at, other]
+            if touched:
+                # A row twice among them is no harm: both times it gets the same.
+                rows = np.concatenate(touched)
+                rough[rows] = rough[rows] + np.float32(piece_rarity(view, pieces[at])) * best[rows]
+                best[rows] = 0
         return rough

@@ -19,6 +19,8 @@ from engrams.words import Named, named, term_hash, terms
 _BOTH = re.compile(r"^\s*(?:,|&|and|or|und|et|y|和|与|跟|及)\s*$", re.IGNORECASE)
 """What stands between two names when a question is about both."""
 
+_POSSESSIVE = re.compile(r"^['’]s\b")
+_SAYS_SOMETHING = re.compile(r"\w")
 
 _ASKS_WHEN = re.compile(
     r"\b(?:when(?='s| (?:did|do|does|was|were|is|are|am|will|would|should|can|could|have|has|had)\b)|how long ago"
@@ -57,6 +59,7 @@ class ReadQuestion(Step[Query, Found]):
             speaker=_subject(value.text, speakers),
             dates=_dates(value, view, run),
             asks_when=_ASKS_WHEN.search(value.text) is not None,
+            text=_unnamed(value.text, speakers),
         )
         return Found(value, view, question, np.arange(view.size, dtype=np.int32))
 
@@ -85,6 +88,14 @@ def _name_terms(speakers: Iterable[str], found: list[Named]) -> set[int]:
 def _without(items: Iterable[int], names: set[int]) -> tuple[int, ...]:
     distinct = tuple(dict.fromkeys(items))
     return tuple(item for item in distinct if item not in names) or distinct
+
+
+def _unnamed(text: str, found: list[Named]) -> str:
+    """The text without the names found in it; the text itself where nothing else is left."""
+    left = text
+    for place in sorted(found, key=lambda place: -place.begin):
+        left = left[: place.begin] + _POSSESSIVE.sub("", left[place.end :])
+    return " ".join(left.split()) if _SAYS_SOMETHING.search(left) else text
 
 
 def _subject(text: str, found: list[Named]) -> int:

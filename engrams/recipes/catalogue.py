@@ -8,9 +8,11 @@ from types import MappingProxyType
 from engrams.errors import UnknownName
 from engrams.recipe import Recipe
 from engrams.recipes.engrams import ENGRAMS
-from engrams.recipes.reference import BM25, FULL_CONTEXT, NONE
+from engrams.recipes.reference import BM25, DENSE, FULL_CONTEXT, HYBRID_RRF, NONE
 
-CATALOGUE: Mapping[str, Recipe] = MappingProxyType({r.name: r for r in (ENGRAMS, NONE, BM25, FULL_CONTEXT)})
+CATALOGUE: Mapping[str, Recipe] = MappingProxyType(
+    {r.name: r for r in (ENGRAMS, NONE, BM25, DENSE, HYBRID_RRF, FULL_CONTEXT)}
+)
 """Recipes by name, the house recipe first, the reference points behind it."""
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from engrams.compose.steps import FitBudget, OrderForReading, Render
 from engrams.ingest.segment import SplitPassages
+from engrams.organise.embed import Embed
 from engrams.recall.by_meaning import StaticMaxSim
+from engrams.recall.by_vectors import DenseScores
 from engrams.recall.by_words import SessionScores, WindowScores, WordScores
 from engrams.recall.cues import LengthCue, QuestionCues, RoleMatch, SpeakerMatch
 from engrams.recall.fuse import Shortlist, SumStandardised
@@ -19,6 +21,9 @@ SUM = SumStandardised(
         ("session", 0.2),
         ("meaning", 0.3),
         ("meaning nearby", 0.4),
+        ("dense", 0.2),
+        ("dense nearby", 0.5),
+        ("dense session", 0.1),
         ("speaker", 1.0),
         ("date", 1.0),
         ("spoken", 0.7),
@@ -32,6 +37,7 @@ SUM = SumStandardised(
         ("words", 0.5),
         ("session", 0.25),
         ("meaning", 0.5),
+        ("dense", 0.5),
         ("speaker", 1.0),
         ("date", 1.0),
         ("spoken", 0.7),
@@ -44,11 +50,12 @@ SUM = SumStandardised(
 ENGRAMS = Recipe(
     name="engrams",
     summary="Words, nearby words, sessions, static meaning, speaker and date, standardised and summed; no model, no key.",
-    write=SplitPassages(),
+    write=SplitPassages() >> Embed(),
     read=ReadQuestion()
     >> WordScores()
     >> WindowScores(radius=2)
     >> SessionScores()
+    >> DenseScores()
     >> SpeakerMatch()
     >> DateMatch()
     >> SpokenDates()

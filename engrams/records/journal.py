@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from engrams.records.names import NOTHING, Change, EngramId, EventId, EventKind, Json, State
 
@@ -176,11 +176,16 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What flows through a write chain: new events, what was derived from them, links between engrams."""
+    """What flows through a write chain: new events, what was derived from them, links between engrams.
+
+    By engram id: `vectors`, float32[d] of the memory's embedder, and `names`, what the engram speaks of by name.
+    """
 
     events: tuple[Event, ...]
     engrams: tuple[Engram, ...] = ()
     links: tuple[Link, ...] = ()
+    vectors: Mapping[EngramId, Any] = field(default_factory=lambda: NOTHING)
+    names: Mapping[EngramId, tuple[str, ...]] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)

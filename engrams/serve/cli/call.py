@@ -86,8 +86,8 @@ class Call:
             return None
 
     @contextmanager
-    def memory(self, *, make: bool = False) -> Iterator[Memory]:
-        """The memory, opened; `make`: also where it is not there yet.
+    def memory(self, *, make: bool = False, embedder: str | None = None) -> Iterator[Memory]:
+        """The memory, opened; `make`: also where it is not there yet; `embedder`: another than the settings say.
 
         Raises:
             NotFound: no file is there and the command would not make one.
@@ -99,7 +99,7 @@ class Call:
             )
         from engrams.memory import Memory
 
-        with Memory.open(self.given.get("db"), actor="cli") as memory:
+        with Memory.open(self.given.get("db"), embedder=embedder, actor="cli") as memory:
             yield memory
 
 

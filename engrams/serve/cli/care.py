@@ -68,7 +68,7 @@ MENDS = {
     "Full": "make room on the device; what was acknowledged is safe",
     "Unavailable": "check that the folder exists and that you may write in it, or give another path with --db",
     "NewerSchema": "upgrade engrams: pip install --upgrade engrams",
-    "Mismatch": "open it with the embedder or model that filled it",
+    "Mismatch": "open it with the embedder or model that filled it, or make the vectors anew: engrams reembed",
 }
 
 

@@ -38,6 +38,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Care": {
         "doctor": ("care:doctor", "Check the memory; name what is wrong and how to mend it."),
         "backup": ("care:backup", "Copy the memory while it is in use."),
+        "reembed": ("embedding:reembed", "Make the vectors anew, with another embedder or where they lack."),
         "vacuum": ("care:vacuum", "Give the room of erased memories back."),
         "export": ("care:export", "Write the journal as JSON lines."),
         "restore": ("care:restore", "Bring back what export wrote."),
