@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engrams.errors import BadSetting
@@ -26,7 +26,8 @@ class Recipe:
     """A memory system: `write` (events to engrams), `read` (question to context), `consolidate` (between sessions).
 
     `differs` says in which points the recipe departs from its paper. `needs` names what must be there to run it:
-    "embedder", "chat", or nothing.
+    "embedder", "chat", or nothing. `writer` is the name under which what it derives stands in a store, by default its own:
+    recipes with the same write chain share one, and so what they derived.
     """
 
     name: str
@@ -37,10 +38,13 @@ class Recipe:
     consolidate: Step[Any, Any] | None = None
     differs: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    writer: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name):
             raise BadSetting("name", self.name, "lower-case words joined by '-'", "recipe")
+        if not self.writer:
+            object.__setattr__(self, "writer", self.name)
 
     def ranking(self) -> Step[Query, Ranked[Any]]:
         """The part of `read` that finds and ranks, without composing."""
@@ -66,7 +70,11 @@ class Recipe:
                 "path", path, f"'<chain>.<Step>.<field>' with a chain of {', '.join(self.chains())}", "recipe"
             )
         changed = with_field(self.chains()[chain], parts, value)
-        return replace(self, **{chain: changed})  # type: ignore[arg-type]
+        if chain != "write":
+            return replace(self, **{chain: changed})  # type: ignore[arg-type]
+        # What another chain derives is something else, and may not be taken for what stands under this name.
+        own = hashlib.sha256(repr(changed).encode()).hexdigest()[:8]
+        return replace(self, write=changed, writer=f"{self.writer}-{own}")  # type: ignore[arg-type]
 
     def fingerprint(self) -> str:
         """Twelve hex digits that change when any step or parameter does."""

@@ -86,6 +86,7 @@ def _matching(snapshot: Snapshot, query: Query, store: Store) -> Bool:
         as_of_by=query.as_of_by,
         valid_at=query.valid_at,
         filters=query.filters,
+        writer=query.writer,
     )
     found = store.matching(query.scope, where)
     place = np.searchsorted(snapshot.rows, found)

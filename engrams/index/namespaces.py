@@ -18,7 +18,7 @@ DEFAULT_BYTES = 1_000_000_000
 
 
 class NamespaceIndex:
-    """A `ports.Index`: one set of arrays for each path that is asked for, `acme/*` included.
+    """A `ports.Index`: one set of arrays for each path and writer that is asked for, `acme/*` included.
 
     The arrays hold the active versions that are current, so that statistics speak of them alone. A query with
     `as_of` gets arrays of the versions that stood then, cut from those of all versions ever, which are loaded beside
@@ -33,7 +33,7 @@ class NamespaceIndex:
         self._store, self._table, self._most_bytes = store, table, most_bytes
         self._vocabulary: int | None = None
         self._lock = threading.Lock()
-        self._shards: OrderedDict[tuple[str, bool], Shard] = OrderedDict()
+        self._shards: OrderedDict[tuple[str, str | None, bool], Shard] = OrderedDict()
 
     def analyse(self, engrams: Sequence[Engram]) -> list[Entry]:
         """The entries of new engrams, in their order: terms, pieces, length, flags."""
@@ -41,11 +41,11 @@ class NamespaceIndex:
 
     def view(self, query: Query) -> Snapshot:
         """The state of the index for the query's scope, with everything committed before the call."""
-        path = query.scope.namespace
+        path, writer = query.scope.namespace, query.writer
         if query.as_of is None:
-            snapshot = self._shard(path).current()
+            snapshot = self._shard(path, writer).current()
         else:
-            cut = self._shard(path).past(query) or self._shard(path, history=True).past(query)
+            cut = self._shard(path, writer).past(query) or self._shard(path, writer, history=True).past(query)
             assert cut is not None
             snapshot = cut
         self._trim()
@@ -62,15 +62,16 @@ class NamespaceIndex:
         with self._lock:
             return sum(shard.nbytes for shard in self._shards.values())
 
-    def _shard(self, path: str, *, history: bool = False) -> Shard:
+    def _shard(self, path: str, writer: str | None, *, history: bool = False) -> Shard:
         with self._lock:
             if self._vocabulary is None:
                 self._vocabulary = len(self._table.similarity(0))
-            shard = self._shards.get((path, history))
+            key = (path, writer, history)
+            shard = self._shards.get(key)
             if shard is None:
-                shard = Shard(self._store, path, self._vocabulary, history=history)
-                self._shards[path, history] = shard
-            self._shards.move_to_end((path, history))
+                shard = Shard(self._store, path, self._vocabulary, history=history, writer=writer)
+                self._shards[key] = shard
+            self._shards.move_to_end(key)
             return shard
 
     def _trim(self) -> None:

@@ -24,7 +24,7 @@ ROUNDS = 8
 
 
 class Shard:
-    """The arrays of one path, loaded by the first view and refreshed by the others; safe to use from several threads."""
+    """The arrays of one path and one writer (None: of all), loaded by the first view and refreshed by the others; safe to use from several threads."""
 
     _arrays: Arrays
     _snapshot: Snapshot
@@ -32,8 +32,17 @@ class Shard:
     _last_row: int
     _past: tuple[tuple[object, ...], Snapshot] | None
 
-    def __init__(self, store: Store, path: str, vocabulary: int, *, history: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        path: str,
+        vocabulary: int,
+        *,
+        history: bool = False,
+        writer: str | None = None,
+    ) -> None:
         self._store, self._scope, self._vocabulary = store, Scope(path), vocabulary
+        self._writer = writer
         self._history = history
         self._lock = threading.Lock()
         self._start_anew()
@@ -87,7 +96,10 @@ class Shard:
         elif closings:
             self._take_out(closings)
         changed = bool(closings)
-        for columns in self._store.entry_columns(self._scope, after=self._last_row, batch=SEGMENT_ROWS):
+        fresh = self._store.entry_columns(
+            self._scope, after=self._last_row, batch=SEGMENT_ROWS, writer=self._writer
+        )
+        for columns in fresh:
             self._arrays.append(columns)
             self._last_row = int(columns.rows[-1])
             changed = True

@@ -66,7 +66,10 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Exact conditions, all of which hold: times (inclusive), state as of a time, the caller's filter expression."""
+    """Exact conditions, all of which hold: times (inclusive), state as of a time, the caller's filter expression.
+
+    `writer`: only what that write chain derived; None: whatever derived it.
+    """
 
     since: datetime | None = None
     until: datetime | None = None
@@ -76,6 +79,7 @@ class Where:
     filters: Mapping[str, Json] | None = None
     states: tuple[State, ...] = ("active",)
     kinds: tuple[str, ...] | None = None
+    writer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +196,8 @@ class Store(Protocol):
         """Links that start or end at one of these engrams."""
         ...
 
-    def stats(self, scope: Scope | None) -> Stats:
-        """Counts inside the scope; None: the whole store."""
+    def stats(self, scope: Scope | None, *, writer: str | None = None) -> Stats:
+        """Counts inside the scope; None: the whole store. Of engrams those of one writer, None: all."""
         ...
 
     def namespaces(self) -> list[str]: ...
@@ -221,11 +225,15 @@ class Store(Protocol):
         """
         ...
 
-    def entries(self, scope: Scope, *, after: int = 0, limit: int = 100_000) -> Iterator[EntryRow]:
-        """Entries of every engram version under the scope's path (its other fields do not count), by row."""
+    def entries(
+        self, scope: Scope, *, after: int = 0, limit: int = 100_000, writer: str | None = None
+    ) -> Iterator[EntryRow]:
+        """Entries of every engram version (of one writer) under the scope's path (its other fields do not count), by row."""
         ...
 
-    def entry_columns(self, scope: Scope, *, after: int = 0, batch: int = 65_536) -> Iterator[EntryColumns]:
+    def entry_columns(
+        self, scope: Scope, *, after: int = 0, batch: int = 65_536, writer: str | None = None
+    ) -> Iterator[EntryColumns]:
         """What `entries` gives, all of it, as columns of at most `batch` rows each: the way of bulk loading."""
         ...
 

@@ -16,7 +16,7 @@ class Query:
     """A question with everything that bounds its answer.
 
     `limit` is the number of hits wanted, `budget` the tokens a context may take. `filters` is the caller's filter
-    expression (see `engrams.filters`). `as_of_by` says which time `as_of` asks: when we learnt it, or when it happened.
+    expression (see `engrams.filters`). `writer`: only what that write chain derived; None: whatever derived it. `as_of_by` says which time `as_of` asks: when we learnt it, or when it happened.
     """
 
     text: str
@@ -31,6 +31,7 @@ class Query:
     limit: int | None = None
     budget: int | None = None
     explain: bool = False
+    writer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,8 @@ def of_engrams(scope: Scope, where: Where) -> Condition:
     made.add("e.state = any(%s::text[])", list(where.states))
     if where.kinds is not None:
         made.add("e.kind = any(%s::text[])", list(where.kinds))
+    if where.writer is not None:
+        made.add("e.recipe = %s", where.writer)
     _filter(made, where, "e", "c.metadata")
     return made
 

@@ -39,13 +39,15 @@ def closings(db: Connection[Any], scope: Scope, after: int) -> list[tuple[int, R
     return [(change, Row(row), closed) for change, row, closed in db.execute(sql, (*params, after))]
 
 
-def entries(connections: Connections, scope: Scope, after: int, limit: int) -> Iterator[EntryRow]:
+def entries(
+    connections: Connections, scope: Scope, after: int, limit: int, writer: str | None = None
+) -> Iterator[EntryRow]:
     """Entries by row; no connection is held while the caller works on them."""
     left = limit
     while left > 0:
         wanted = min(left, ROWS_AT_ONCE)
         with connections.reading(Sight.of(scope)) as db:
-            rows = _fetch(db, _ENTRY, scope, after, wanted)
+            rows = _fetch(db, _ENTRY, scope, after, wanted, writer)
             vectors = _vectors(db, scope, rows)
         yield from entry_rows_from(rows, None, vectors, text_of)
         if len(rows) < wanted:
@@ -53,11 +55,13 @@ def entries(connections: Connections, scope: Scope, after: int, limit: int) -> I
         after, left = rows[-1][0], left - wanted
 
 
-def entry_columns(connections: Connections, scope: Scope, after: int, batch: int) -> Iterator[EntryColumns]:
+def entry_columns(
+    connections: Connections, scope: Scope, after: int, batch: int, writer: str | None = None
+) -> Iterator[EntryColumns]:
     """What `entries` gives, as columns; no connection is held while the caller works on them."""
     while True:
         with connections.reading(Sight.of(scope)) as db:
-            rows = _fetch(db, _COLUMNS, scope, after, batch)
+            rows = _fetch(db, _COLUMNS, scope, after, batch, writer)
         if rows:
             yield entry_columns_from(rows, None, texts_of)
             after = rows[-1][0]
@@ -77,8 +81,12 @@ def entry_vectors(db: Connection[Any], scope: Scope, fingerprint: str, after: in
     return rows, vectors_from([cell for _, cell in found])
 
 
-def _fetch(db: Connection[Any], columns: str, scope: Scope, after: int, limit: int) -> list[Any]:
+def _fetch(
+    db: Connection[Any], columns: str, scope: Scope, after: int, limit: int, writer: str | None
+) -> list[Any]:
     clause, params = within(scope, "e")
+    if writer is not None:
+        clause, params = f"{clause} and e.recipe = %s", [*params, writer]
     sql = f'select {columns} from engrams e where {clause} and e."row" > %s order by e."row" limit %s'
     with db.cursor(binary=True) as cursor:
         return cursor.execute(sql, (*params, after, limit)).fetchall()

@@ -227,7 +227,7 @@ def links(db: Connection[Any], ids: Sequence[str]) -> list[Link]:
     ]
 
 
-def stats(db: Connection[Any], scope: Scope | None, size: int) -> Stats:
+def stats(db: Connection[Any], scope: Scope | None, size: int, writer: str | None = None) -> Stats:
     """Counts inside a scope, or of everything; engrams are counted by their current versions."""
 
     def one(sql: str, made: Condition) -> Any:
@@ -246,6 +246,8 @@ def stats(db: Connection[Any], scope: Scope | None, size: int) -> Stats:
     )
     here = inside("e")
     here.add("e.closed_at = %s", OPEN)
+    if writer is not None:
+        here.add("e.recipe = %s", writer)
     kinds = {
         text_of(kind): number
         for kind, number in db.execute(

@@ -196,10 +196,10 @@ class PostgresStore:
         with self._connections.reading(WHOLE) as db:
             return reading.links(db, ids)
 
-    def stats(self, scope: Scope | None = None) -> Stats:
+    def stats(self, scope: Scope | None = None, *, writer: str | None = None) -> Stats:
         """Counts inside the scope; None: the whole store."""
         with self._connections.reading(WHOLE if scope is None else Sight.of(scope)) as db:
-            return reading.stats(db, scope, reading.size_of(db, self._connections.address.schema))
+            return reading.stats(db, scope, reading.size_of(db, self._connections.address.schema), writer)
 
     def namespaces(self) -> list[str]:
         """Every path under which something lies, sorted."""
@@ -234,13 +234,17 @@ class PostgresStore:
         with self._connections.reading(sight) as db:
             return positions.mark_of(db, tenant_of(sight.tenant))
 
-    def entries(self, scope: Scope, *, after: int = 0, limit: int = 100_000) -> Iterator[EntryRow]:
+    def entries(
+        self, scope: Scope, *, after: int = 0, limit: int = 100_000, writer: str | None = None
+    ) -> Iterator[EntryRow]:
         """Entries of every engram version under the scope's path, by row; arrays are read-only."""
-        return loading.entries(self._connections, scope, after, limit)
+        return loading.entries(self._connections, scope, after, limit, writer)
 
-    def entry_columns(self, scope: Scope, *, after: int = 0, batch: int = 65_536) -> Iterator[EntryColumns]:
+    def entry_columns(
+        self, scope: Scope, *, after: int = 0, batch: int = 65_536, writer: str | None = None
+    ) -> Iterator[EntryColumns]:
         """What `entries` gives, all of it, as columns of at most `batch` rows each; arrays are read-only."""
-        return loading.entry_columns(self._connections, scope, after, batch)
+        return loading.entry_columns(self._connections, scope, after, batch, writer)
 
     def entry_vectors(self, scope: Scope, fingerprint: str, *, after: int = 0) -> tuple[Int64, Float32]:
         """(rows ascending, float32[n, d]) of the versions under the scope's path with a vector of this embedder."""

@@ -83,6 +83,8 @@ def of_engrams(scope: Scope, where: Where) -> Condition:
     made.add(f"e.state in ({_marks(where.states)})", *where.states)
     if where.kinds is not None:
         made.add(f"e.kind in ({_marks(where.kinds)})", *where.kinds)
+    if where.writer is not None:
+        made.add("e.recipe = ?", where.writer)
     _filter(made, where, "e", "c.metadata")
     return made
 

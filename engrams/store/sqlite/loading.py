@@ -51,24 +51,28 @@ def closings(db: sqlite3.Connection, scope: Scope, after: int) -> list[tuple[int
     return [(change, Row(row), closed) for change, row, closed in db.execute(sql, (after, *params))]
 
 
-def entries(readers: Readers, scope: Scope, after: int, limit: int) -> Iterator[EntryRow]:
+def entries(
+    readers: Readers, scope: Scope, after: int, limit: int, writer: str | None = None
+) -> Iterator[EntryRow]:
     """Entries by row; no connection is held while the caller works on them."""
     reached: int | None = after
     while reached is not None and limit > 0:
         with readers.reading() as db:
-            rows, paths, reached = _fetch(db, _ENTRY, scope, reached, ROWS_AT_ONCE)
+            rows, paths, reached = _fetch(db, _ENTRY, scope, reached, ROWS_AT_ONCE, writer)
             rows = rows[:limit]
             vectors = _vectors(db, rows)
         yield from _entry_rows(rows, paths, vectors)
         limit -= len(rows)
 
 
-def entry_columns(readers: Readers, scope: Scope, after: int, batch: int) -> Iterator[EntryColumns]:
+def entry_columns(
+    readers: Readers, scope: Scope, after: int, batch: int, writer: str | None = None
+) -> Iterator[EntryColumns]:
     """What `entries` gives, as columns; no connection is held while the caller works on them."""
     reached: int | None = after
     while reached is not None:
         with readers.reading() as db:
-            rows, paths, reached = _fetch(db, _COLUMNS, scope, reached, batch)
+            rows, paths, reached = _fetch(db, _COLUMNS, scope, reached, batch, writer)
         if rows:
             yield _columns(rows, paths)
 
@@ -91,22 +95,23 @@ def entry_vectors(
 
 
 def _fetch(
-    db: sqlite3.Connection, columns: str, scope: Scope, after: int, limit: int
+    db: sqlite3.Connection, columns: str, scope: Scope, after: int, limit: int, writer: str | None
 ) -> tuple[list[Any], dict[int, str], int | None]:
     """At most `limit` rows, the paths of their namespaces, and up to which row all was read; None: to the last."""
     if scope.below:
-        return _fetch_below(db, columns, scope, after, limit)
+        return _fetch_below(db, columns, scope, after, limit, writer)
     path = path_cell(scope.namespace)
     found = db.execute("select ns from namespaces where path = ?", (path,)).fetchone()
     if found is None:
         return [], {}, None
-    sql = f"select {columns} from engrams e where e.ns = ? and e.row > ? order by e.row limit ?"
-    rows = db.execute(sql, (found[0], after, limit)).fetchall()
+    only, named = _written_by(writer)
+    sql = f"select {columns} from engrams e where e.ns = ? and e.row > ?{only} order by e.row limit ?"
+    rows = db.execute(sql, (found[0], after, *named, limit)).fetchall()
     return rows, {found[0]: path}, rows[-1][0] if len(rows) == limit else None
 
 
 def _fetch_below(
-    db: sqlite3.Connection, columns: str, scope: Scope, after: int, limit: int
+    db: sqlite3.Connection, columns: str, scope: Scope, after: int, limit: int, writer: str | None
 ) -> tuple[list[Any], dict[int, str], int | None]:
     """As `_fetch`, for many namespaces: a window of row numbers in each, so that they come in order over all of them."""
     clause, params = namespace_clause(scope, "ns")
@@ -114,9 +119,15 @@ def _fetch_below(
     last = mark(db).row
     if not paths or after >= last:
         return [], paths, None
-    sql = f"select {columns} from engrams e where e.{clause} and e.row > ? and e.row <= ? order by e.row"
-    rows = db.execute(sql, (*params, after, after + limit)).fetchall()
+    only, named = _written_by(writer)
+    sql = f"select {columns} from engrams e where e.{clause} and e.row > ? and e.row <= ?{only} order by e.row"
+    rows = db.execute(sql, (*params, after, after + limit, *named)).fetchall()
     return rows, paths, after + limit
+
+
+def _written_by(writer: str | None) -> tuple[str, tuple[str, ...]]:
+    """The clause for rows of one writer; None: of any."""
+    return ("", ()) if writer is None else (" and e.recipe = ?", (writer,))
 
 
 def _vectors(db: sqlite3.Connection, rows: Sequence[Any]) -> dict[int, dict[str, Float32]]:

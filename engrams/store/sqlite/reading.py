@@ -243,7 +243,7 @@ def links(db: sqlite3.Connection, ids: Sequence[str]) -> list[Link]:
     ]
 
 
-def stats(db: sqlite3.Connection, scope: Scope | None, size: int) -> Stats:
+def stats(db: sqlite3.Connection, scope: Scope | None, size: int, writer: str | None = None) -> Stats:
     """Counts inside a scope, or of everything; engrams are counted by their current versions."""
 
     def within(alias: str, fields: bool = True) -> tuple[str, list[Any]]:
@@ -267,6 +267,8 @@ def stats(db: sqlite3.Connection, scope: Scope | None, size: int) -> Stats:
     named = f"select distinct v.ns, v.session from events v where {clause} and v.session is not null"
     sessions = db.execute(f"select count(*) from ({named})", params).fetchone()[0]
     clause, params = within("e")
+    if writer is not None:
+        clause, params = f"{clause} and e.recipe = ?", [*params, writer]
     kinds_sql = (
         f"select e.kind, count(*) from engrams e where {clause} and e.closed_at = {OPEN} group by e.kind"
     )

@@ -119,8 +119,10 @@ class FakeStore:
     def entries(self, scope: Scope, *, after: int = 0, limit: int = 100_000) -> Iterator[EntryRow]:
         return iter([r for r in self.rows if r.row > after and scope.covers(r.namespace)][:limit])
 
-    def entry_columns(self, scope: Scope, *, after: int = 0, batch: int = 65_536) -> Iterator[EntryColumns]:
-        found = [r for r in self.rows if r.row > after and scope.covers(r.namespace)]
+    def entry_columns(
+        self, scope: Scope, *, after: int = 0, batch: int = 65_536, writer: str | None = None
+    ) -> Iterator[EntryColumns]:
+        found = [r for r in self.rows if r.row > after and scope.covers(r.namespace) and writer in (None, r.recipe)]
         self.reads += len(found)
         for start in range(0, len(found), batch):
             yield EntryColumns.of(found[start : start + batch])
@@ -149,11 +151,11 @@ class FakeStore:
         )
 
     def _write(self, engram: Engram, entry: Entry) -> None:
-        self.last_row += 1
-        self.engram_sources[self.last_row] = engram.sources
+        number = self.last_row + 1
+        self.engram_sources[number] = engram.sources
         self.rows.append(
             EntryRow(
-                row=Row(self.last_row),
+                row=Row(number),
                 namespace=engram.namespace,
                 engram_id=engram.id,
                 source=engram.sources[0],
@@ -174,6 +176,7 @@ class FakeStore:
                 entry=entry,
             )
         )
+        self.last_row = number  # told only once the row can be read
 
     def _note(self, namespace: str, row: int, at: int | None) -> None:
         self.changes.append((len(self.changes) + 1, namespace, row, at))
