@@ -10,6 +10,13 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.integer]
 
+#: Values worked on at once where a pass needs wider numbers: 128 KB of float64, half of a processor's second cache.
+IN_CACHE = 16_384
+#: Values that deviate less differ by rounding alone.
+LEAST_DEVIATION = 1e-6
+#: So few runs are looked at one by one in `Runs.largest`: the longest of a few long ones would cost a round each.
+FEW_RUNS = 8
+
 
 def moments(values: Floats, size: int | None = None) -> tuple[float, float]:
     """Mean and standard deviation of float[n]; with `size` > n the missing values count as 0.
@@ -22,17 +29,21 @@ def moments(values: Floats, size: int | None = None) -> tuple[float, float]:
         raise ValueError(f"size {size} is below the number of values {len(values)}")
     if n == 0:
         return 0.0, 0.0
-    mean = float(values.sum(dtype=np.float64)) / n
-    square = float(np.square(values, dtype=np.float64).sum()) / n
-    return mean, math.sqrt(max(square - mean * mean, 0.0))
+    total = square = 0.0
+    for begin in range(0, len(values), IN_CACHE):
+        wide = values[begin : begin + IN_CACHE].astype(np.float64)
+        total += float(wide.sum())
+        square += float(wide @ wide)
+    mean = total / n
+    return mean, math.sqrt(max(square / n - mean * mean, 0.0))
 
 
 def standardise(values: Floats, mean: float, deviation: float) -> Floats:
     """float[n] in units of the standard deviation from the mean; all 0 where nothing deviates.
 
-    A deviation below 1e-6 counts as none: the values differ by rounding alone.
+    A deviation below `LEAST_DEVIATION` counts as none.
     """
-    if deviation < 1e-6:
+    if deviation < LEAST_DEVIATION:
         return np.zeros(len(values), dtype=np.float32)
     return ((values - np.float32(mean)) / np.float32(deviation)).astype(np.float32, copy=False)
 
@@ -83,16 +94,42 @@ def ranges(starts: Indices, lengths: Indices) -> npt.NDArray[np.int64]:
     return out
 
 
-def largest_of_each(values: Floats, lengths: Indices) -> Floats:
-    """The largest value of each run; the runs lie one after the other along `values`, runs of length 0 give 0.
+class Runs:
+    """Runs of numbers that lie one after the other, laid out so that something is done to all runs at once.
 
-    float[q, sum(lengths)], int[n] -> float[q, n].
+    `numbers` int[sum(lengths)] are rows of a table, `lengths` int[n] says how many belong to each run. Making it costs
+    about as much as one `largest`; it may be kept and used from several threads.
     """
-    out = np.zeros((len(values), len(lengths)), dtype=values.dtype)
-    full = lengths > 0
-    if full.all():
-        starts = np.cumsum(lengths) - lengths
-        return np.maximum.reduceat(values, starts, axis=1) if len(starts) else out
-    if full.any():
-        out[:, full] = np.maximum.reduceat(values, (np.cumsum(lengths) - lengths)[full], axis=1)
-    return out
+
+    __slots__ = ("_few", "_order", "_rounds", "count")
+
+    def __init__(self, numbers: Indices, lengths: Indices) -> None:
+        self.count = len(lengths)
+        self._order = np.argsort(-lengths.astype(np.int64), kind="stable")
+        falling = -lengths[self._order].astype(np.int64)
+        begins = (np.cumsum(lengths) - lengths)[self._order]
+        longest = -int(falling[0]) if self.count else 0
+        # How many runs are longer than 0, 1, 2, ...: they come first.
+        longer = np.searchsorted(falling, -np.arange(longest), side="left").tolist()
+        many = next((at for at, size in enumerate(longer) if at and size <= FEW_RUNS), longest)
+        self._rounds = [numbers[begins[:size] + at] for at, size in enumerate(longer[:many])]
+        rest = longer[many] if many < longest else 0
+        self._few = [
+            numbers[begin + many : begin + length]
+            for begin, length in zip(begins[:rest].tolist(), (-falling[:rest]).tolist(), strict=True)
+        ]
+
+    def largest(self, table: Floats) -> Floats:
+        """The largest of each run in every column of float[v, q]; 0 for a run of length 0. float[n, q]."""
+        best = np.zeros((self.count, table.shape[1]), dtype=table.dtype)
+        for at, numbers in enumerate(self._rounds):
+            size, found = len(numbers), table.take(numbers, axis=0)
+            if at:
+                np.maximum(best[:size], found, out=best[:size])
+            else:
+                best[:size] = found
+        for place, numbers in enumerate(self._few):
+            np.maximum(best[place], table.take(numbers, axis=0).max(axis=0), out=best[place])
+        out = np.empty_like(best)
+        out[self._order] = best
+        return out

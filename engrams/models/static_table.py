@@ -48,6 +48,8 @@ class StaticTable:
         self._words = WordPiece(vocabulary)
         self._vectors = vectors
         self._wide: Float32 | None = None
+        # The pieces asked for last, by identity, and their vectors: at most the table again, 8 MB.
+        self._gathered: tuple[object, Float32] = (None, np.empty((0, 0), np.float32))
         self._content = [_bears_content(piece) for piece in vocabulary]
         self._cache: dict[str, tuple[int, ...]] = {}
 
@@ -82,11 +84,15 @@ class StaticTable:
         """Cosines of q pieces with the pieces `among`, negative ones and all other pieces 0, float32[q, v]."""
         if self._wide is None:  # two threads may both make it: the same values, one of them kept
             self._wide = self._vectors.astype(np.float32) / np.float32(SCALE)
-        wide = self._wide
-        found: Float32 = (wide[among] @ wide[list(pieces)].T).T
-        out: Float32 = np.zeros((len(pieces), len(wide)), dtype=np.float32)
-        out[:, among] = np.maximum(found, 0)
-        return out
+        wide, (known, of_known) = self._wide, self._gathered
+        if known is not among:  # a namespace asks for the same pieces again and again
+            of_known = wide[among]
+            self._gathered = (among, of_known)
+        found: Float32 = of_known @ wide[list(pieces)].T
+        # Piece by piece in memory: who looks up the pieces of a text finds all q numbers of one side by side.
+        out: Float32 = np.zeros((len(wide), len(pieces)), dtype=np.float32)
+        out[among] = np.maximum(found, 0, out=found)
+        return out.T
 
     def _content_pieces(self, word: str) -> tuple[int, ...]:
         if len(self._cache) >= CACHED_WORDS:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engrams.arithmetic import Indices, largest_of_each, moments, ranges
+from engrams.arithmetic import Indices, Runs, moments, ranges
 from engrams.errors import BadSetting
 from engrams.ports import Float32, Int32, TokenTable, UInt16, View
 from engrams.recall.by_words import reach
+from engrams.recall.derived import once
 from engrams.recall.found import Found, Signal
 from engrams.step import Run, Step
 
@@ -43,44 +44,62 @@ class StaticMaxSim(Step[Found, Found]):
         view, pieces = value.view, value.question.pieces
         weights = np.array([piece_rarity(view, piece) for piece in pieces], dtype=np.float32)
         similar = value.closeness if value.closeness is not None else similarities(view, run.table, pieces)
-        own, near = self._of(value.rows, view, similar, weights)
+        table = np.ascontiguousarray(similar.T)
         if value.whole:
+            places = once(view, ("places of all",), lambda: Places.of(view, value.rows))
+            own, near = self._of(places, table, weights)
             own_moments, near_moments = moments(own), moments(near)
         else:
-            some = np.arange(0, view.size, max(1, view.size // SAMPLE), dtype=np.int32)
-            own_moments, near_moments = map(moments, self._of(some, view, similar, weights))
+            own, near = self._of(Places.of(view, value.rows), table, weights)
+            sample = once(view, ("places of a sample",), lambda: Places.of(view, evenly(view, SAMPLE)))
+            own_moments, near_moments = map(moments, self._of(sample, table, weights))
         found = value.with_signal("meaning", Signal(own, *own_moments))
         return found.with_signal("meaning nearby", Signal(near, *near_moments))
 
-    def _of(self, rows: Int32, view: View, similar: Float32, weights: Float32) -> tuple[Float32, Float32]:
-        """float32[q, v], float32[q] -> the two scores of the rows, each float32[len(rows)]."""
-        _, previous, following = reach(view, rows, 1)
-        whole = len(rows) == view.size
-        needed = rows
-        if not whole:
-            marks = np.zeros(view.size + 1, dtype=np.bool_)
-            for here in (rows, previous, following):
-                marks[here] = True
-            needed = np.flatnonzero(marks[: view.size]).astype(np.int32)
-        at = [here if whole else _positions(needed, here) for here in (rows, previous, following)]
-        at = [np.where(here < len(needed), here, len(needed)) for here in at]
-        held, lengths = held_pieces(view, needed)
-        best = np.zeros((len(similar), len(needed) + 1), dtype=np.float32)  # the last column: no such row
-        best[:, :-1] = largest_of_each(np.take(similar, held, axis=1), lengths)
-        own = best[:, at[0]]
-        around = np.maximum(np.float32(self.before) * best[:, at[1]], np.float32(self.after) * best[:, at[2]])
-        return weights @ own, weights @ np.maximum(own, around)
+    def _of(self, places: Places, table: Float32, weights: Float32) -> tuple[Float32, Float32]:
+        """float32[v, q], float32[q] -> the two scores of the rows, each float32[len(rows)]."""
+        if not len(weights):
+            none = np.zeros(len(places.rows), dtype=np.float32)
+            return none, none
+        best = np.zeros((places.runs.count + 1, len(weights)), dtype=np.float32)  # the last: no such row
+        best[:-1] = places.runs.largest(table)
+        own = best[places.rows]
+        around = np.maximum(
+            np.float32(self.before) * best[places.before], np.float32(self.after) * best[places.after]
+        )
+        return own @ weights, np.maximum(own, around) @ weights
 
 
-def _positions(needed: Indices, rows: Indices) -> Indices:
-    """Where each of `rows` stands in `needed` (ascending); len(needed) for a row that is none."""
-    return np.searchsorted(needed, rows)
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Some rows with their neighbours: `runs` holds the pieces of all of them, the others say where each stands there."""
+
+    runs: Runs
+    rows: Indices
+    before: Indices
+    after: Indices
+
+    @classmethod
+    def of(cls, view: View, rows: Int32) -> Places:
+        """Those of some rows of a view, ascending."""
+        around = reach(view, rows, 1)
+        if len(rows) == view.size:
+            return cls(Runs(view.pieces, np.diff(view.offsets)), *around)
+        marks = np.zeros(view.size + 1, dtype=np.bool_)
+        for here in around:
+            marks[here] = True
+        needed = np.flatnonzero(marks[:-1])
+        # A row that there is not stands behind all others: its number is the view's size.
+        return cls(Runs(*held_pieces(view, needed)), *(np.searchsorted(needed, here) for here in around))
+
+
+def evenly(view: View, count: int) -> Int32:
+    """At least `count` rows at even distances, all where there are fewer."""
+    return np.arange(0, view.size, max(1, view.size // count), dtype=np.int32)
 
 
 def held_pieces(view: View, rows: Indices) -> tuple[UInt16, Indices]:
     """The pieces of some rows one after the other, int[p], and how many each row has, int[len(rows)]."""
-    if len(rows) == view.size:
-        return view.pieces, np.diff(view.offsets)
     starts = view.offsets[rows]
     lengths = view.offsets[rows + 1] - starts
     return view.pieces[ranges(starts, lengths)], lengths
@@ -90,7 +109,8 @@ def similarities(view: View, table: TokenTable, pieces: tuple[int, ...]) -> Floa
     """Similarity of the question's pieces with every piece that occurs in the view, float32[q, v]."""
     if not pieces:
         return np.zeros((0, 0), dtype=np.float32)
-    return table.similarities(pieces, np.flatnonzero(view.piece_frequency))
+    among = once(view, ("pieces that occur",), lambda: np.flatnonzero(view.piece_frequency))
+    return table.similarities(pieces, among)
 
 
 def piece_rarity(view: View, piece: int) -> float:

@@ -10,8 +10,12 @@ import numpy.typing as npt
 from engrams.arithmetic import rarity, saturate
 from engrams.errors import BadSetting
 from engrams.ports import Float32, Int32, View
+from engrams.recall.derived import mean_length, once, onward
 from engrams.recall.found import Found
 from engrams.step import Run, Step
+
+SORTED_SHARE = 16
+"""Touched rows are sorted while they are less than this part of all rows; above, all rows are looked through."""
 
 
 def _check(step: object, k1: float, b: float) -> None:
@@ -40,9 +44,9 @@ class WordScores(Step[Found, Found]):
     def __call__(self, value: Found, run: Run) -> Found:
         """Adds the signal."""
         view, scores = value.view, np.zeros(value.view.size, dtype=np.float32)
-        mean = float(view.length.mean()) if view.size else 0.0
+        mean = mean_length(view)
         for term in value.question.terms:
-            rows, counts = view.postings(term)
+            rows, counts = value.postings(term)
             if len(rows):
                 weight = saturate(counts, view.length[rows], mean, self.k1, self.b)
                 scores[rows] += np.float32(rarity(view.size, len(rows))) * weight
@@ -73,40 +77,46 @@ class WindowScores(Step[Found, Found]):
         """Adds the signal."""
         view, size = value.view, value.view.size
         scores = np.zeros(size, dtype=np.float32)
-        lengths = self._lengths(view)
-        mean = float(lengths.mean()) if size else 0.0
+        lengths, mean = once(view, ("window lengths", self.radius), lambda: self._lengths(view))
+        held = np.zeros(size + 1, dtype=np.float32)  # the last element: what reaches beyond a thread
         for term in value.question.terms:
-            rows, counts = view.postings(term)
+            rows, counts = value.postings(term)
             if not len(rows):
                 continue
-            around = np.concatenate(list(reach(view, rows, self.radius)))
-            held = np.bincount(around, np.tile(counts, 2 * self.radius + 1), size + 1)[:size]
-            near = np.flatnonzero(held)
-            weight = saturate(held[near].astype(np.float32), lengths[near], mean, self.k1, self.b)
+            around = reach(view, rows, self.radius)
+            for at in around:  # no row twice in one `at`, so that adding loses nothing
+                held[at] += counts
+            near = _distinct(around, held)
+            weight = saturate(held[near], lengths[near], mean, self.k1, self.b)
             scores[near] += np.float32(rarity(size, len(near))) * weight
+            held[near] = 0
         return value.with_scores("words nearby", scores)
 
-    def _lengths(self, view: View) -> Float32:
+    def _lengths(self, view: View) -> tuple[Float32, float]:
         padded = np.append(view.length, np.float32(0))
-        total = view.length.astype(np.float32)
-        for step in (view.previous, view.following):
-            at = step
-            for _ in range(self.radius):
-                total = total + padded[at]
-                at = np.append(step, np.int32(-1))[at]
-        return total
+        rows = np.arange(view.size, dtype=np.int32)
+        total = np.zeros(view.size, dtype=np.float32)
+        for at in reach(view, rows, self.radius):
+            total = total + padded[at]
+        return total, float(total.mean()) if view.size else 0.0
 
 
-def reach(view: View, rows: Int32, radius: int) -> list[npt.NDArray[np.integer]]:
-    """The rows themselves and those up to `radius` before and after them, each int[n]; `size` where there is none."""
-    out: list[npt.NDArray[np.integer]] = [rows]
-    for step in (view.previous, view.following):
-        # A row past the end stands for "none", and leads to itself.
-        onward = np.append(step, np.int32(-1))
+def _distinct(around: list[Int32], held: Float32) -> npt.NDArray[np.integer]:
+    """The rows in any of `around`, ascending; the last row of `held` is none."""
+    touched = sum(map(len, around))
+    if touched * SORTED_SHARE > len(held):
+        return np.flatnonzero(held[:-1])
+    rows: npt.NDArray[np.integer] = np.unique(np.concatenate(around))
+    return rows[:-1] if len(rows) and rows[-1] == len(held) - 1 else rows
+
+
+def reach(view: View, rows: Int32, radius: int) -> list[Int32]:
+    """The rows themselves and those up to `radius` before and after them, each int32[n]; `size` where there is none."""
+    out = [rows]
+    for step in onward(view):
         at = rows
         for _ in range(radius):
-            at = onward[at]
-            at = np.where(at < 0, view.size, at)
+            at = step[at]
             out.append(at)
     return out
 
@@ -127,13 +137,11 @@ class SessionScores(Step[Found, Found]):
     def __call__(self, value: Found, run: Run) -> Found:
         """Adds the signal."""
         view = value.view
-        lengths = np.bincount(view.thread, view.length, view.threads).astype(np.float32)
+        lengths, there = once(view, ("thread lengths",), lambda: _thread_lengths(view))
         scores = np.zeros(view.threads, dtype=np.float32)
-        # A code may have lost all its rows: the mean is over threads that are there.
-        there = max(int(np.count_nonzero(np.bincount(view.thread, minlength=view.threads))), 1)
         mean = float(lengths.sum()) / there
         for term in value.question.terms:
-            rows, counts = view.postings(term)
+            rows, counts = value.postings(term)
             if not len(rows):
                 continue
             held = np.bincount(view.thread[rows], counts, view.threads)
@@ -141,3 +149,9 @@ class SessionScores(Step[Found, Found]):
             weight = saturate(held[some].astype(np.float32), lengths[some], mean, self.k1, self.b)
             scores[some] += np.float32(rarity(there, len(some))) * weight
         return value.with_scores("session", scores[view.thread])
+
+
+def _thread_lengths(view: View) -> tuple[Float32, int]:
+    """Term occurrences of each thread, float32[threads], and how many threads have a row (a code may have lost all)."""
+    lengths = np.bincount(view.thread, view.length, view.threads).astype(np.float32)
+    return lengths, max(int(np.count_nonzero(np.bincount(view.thread, minlength=view.threads))), 1)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engrams.errors import BadSetting
-from engrams.ports import IS_QUESTION
+from engrams.ports import IS_QUESTION, Bool, Float32, View
+from engrams.recall.derived import once
 from engrams.recall.found import Found, Signal
 from engrams.step import Run, Step
 
@@ -25,7 +26,7 @@ class SpeakerMatch(Step[Found, Found]):
         if about < 0:
             cue = np.zeros(len(value.rows), dtype=np.float32)
         else:
-            cue = np.where(value.view.speaker[value.rows] == about, np.float32(1), np.float32(-1))
+            cue = np.where(value.of_rows(value.view.speaker) == about, np.float32(1), np.float32(-1))
         return value.with_signal("speaker", Signal(cue))
 
 
@@ -41,12 +42,15 @@ class RoleMatch(Step[Found, Found]):
 
     def __call__(self, value: Found, run: Run) -> Found:
         """Adds the signal; all 0 where not both roles occur."""
-        roles = list(value.view.roles)
+        cue = once(value.view, ("role", self.role, self.beside), lambda: self._cue(value.view))
+        return value.with_signal("role", Signal(value.of_rows(cue)))
+
+    def _cue(self, view: View) -> Float32:
+        roles = list(view.roles)
         if self.role in roles and self.beside in roles:
-            cue = (value.view.role[value.rows] == roles.index(self.role)).astype(np.float32)
-        else:
-            cue = np.zeros(len(value.rows), dtype=np.float32)
-        return value.with_signal("role", Signal(cue))
+            cue: Bool = view.role == roles.index(self.role)
+            return cue.astype(np.float32)
+        return np.zeros(view.size, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,15 @@ class QuestionCues(Step[Found, Found]):
 
     def __call__(self, value: Found, run: Run) -> Found:
         """Adds both signals."""
-        asks = np.append((value.view.flags & IS_QUESTION) > 0, False).astype(np.float32)
-        found = value.with_signal("question", Signal(asks[value.rows]))
-        return found.with_signal("reply", Signal(asks[value.view.previous[value.rows]]))
+        asks, replies = once(value.view, ("questions",), lambda: _asks_and_replies(value.view))
+        found = value.with_signal("question", Signal(value.of_rows(asks)))
+        return found.with_signal("reply", Signal(value.of_rows(replies)))
+
+
+def _asks_and_replies(view: View) -> tuple[Float32, Float32]:
+    """1 where a row is a question, and 1 where the row before it is one, each float32[size]."""
+    asks = np.append((view.flags & IS_QUESTION) > 0, False).astype(np.float32)
+    return asks[:-1], asks[view.previous]
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,8 @@ class LengthCue(Step[Found, Found]):
 
     def __call__(self, value: Found, run: Run) -> Found:
         """Adds the signal."""
-        offsets = value.view.offsets
-        pieces = offsets[value.rows + 1] - offsets[value.rows]
-        cue = np.log(np.maximum(pieces / self.usual, 1)).astype(np.float32)
-        return value.with_signal("length", Signal(cue))
+        cue = once(value.view, ("length", self.usual), lambda: self._cue(value.view))
+        return value.with_signal("length", Signal(value.of_rows(cue)))
+
+    def _cue(self, view: View) -> Float32:
+        return np.log(np.maximum(np.diff(view.offsets) / self.usual, 1)).astype(np.float32)

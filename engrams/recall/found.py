@@ -52,7 +52,6 @@ class Signal:
             return self.values
         return standardise(self.values, self.mean, self.deviation)
 
-
     def slope(self, weight: float) -> np.float32:
         """By how much a sum grows with the values when the signal counts `weight` times: 0 where nothing deviates."""
         if self.deviation is None:

@@ -175,7 +175,7 @@ class Shortlist(Step[Found, Found]):
         rough = np.zeros(view.size, dtype=np.float32)
         pieces = value.question.pieces
         best = np.zeros(view.size, dtype=np.float32)
-        others, of_pieces = np.nonzero(closeness.T >= self.floor)
+        others, of_pieces = np.nonzero(self.floor <= closeness.T)
         for at in sorted(range(len(pieces)), key=lambda at: int(view.piece_frequency[pieces[at]])):
             related = others[of_pieces == at]
             touched = []

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engrams.arithmetic import largest_of_each, moments, ranges, rarity, saturate, standardise, top_k
+from engrams.arithmetic import IN_CACHE, Runs, moments, ranges, rarity, saturate, standardise, top_k
 
 
 def f(*values: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -72,8 +72,27 @@ def test_ranges_lie_one_after_the_other() -> None:
 
 
 def test_largest_of_each_run() -> None:
-    values = np.array([[1, 5, 2, 9, 3], [0, 1, 0, 0, 2]], dtype=np.float32)
-    assert largest_of_each(values, np.array([2, 0, 3])).tolist() == [[5, 0, 9], [1, 0, 2]]
-    assert largest_of_each(values, np.array([2, 3])).tolist() == [[5, 9], [1, 2]]
-    assert largest_of_each(values[:, :0], np.array([0, 0])).tolist() == [[0, 0], [0, 0]]
-    assert largest_of_each(values[:, :0], np.array([], dtype=np.int64)).shape == (2, 0)
+    table = np.array([[1, 0], [5, 1], [2, 0], [9, 0], [3, 2]], dtype=np.float32)
+    numbers = np.arange(5)
+    assert Runs(numbers, np.array([2, 0, 3])).largest(table).tolist() == [[5, 1], [0, 0], [9, 2]]
+    assert Runs(numbers, np.array([2, 3])).largest(table).tolist() == [[5, 1], [9, 2]]
+    assert Runs(numbers[:0], np.array([0, 0])).largest(table).tolist() == [[0, 0], [0, 0]]
+    assert Runs(numbers[:0], np.array([], dtype=np.int64)).largest(table).shape == (0, 2)
+
+
+def test_largest_of_runs_of_very_different_length() -> None:
+    random = np.random.default_rng(5)
+    lengths = np.array([3, 0, 200, 1, 7, 41, 2, 2, 2, 2, 2, 2, 9, 30])
+    numbers = random.integers(0, 50, int(lengths.sum())).astype(np.uint16)
+    table = random.standard_normal((50, 3)).astype(np.float32) + np.float32(10)
+    ends = np.cumsum(lengths)
+    expected = [
+        table[numbers[end - length : end]].max(axis=0) if length else np.zeros(3, np.float32)
+        for end, length in zip(ends, lengths, strict=True)
+    ]
+    assert np.array_equal(Runs(numbers, lengths).largest(table), np.array(expected))
+
+
+def test_moments_of_more_values_than_are_worked_on_at_once() -> None:
+    values = np.tile(np.array([1, 3], dtype=np.float32), IN_CACHE)
+    assert moments(values) == (2.0, 1.0)

@@ -42,6 +42,7 @@ class HandView:
     allowed: Bool | None = None
     vocabulary: int = 6
     size: int = field(init=False)
+    derived: dict[tuple[object, ...], object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         turns = self.turns
