@@ -14,7 +14,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psycopg
+
+from engrams.ports import Store
+from engrams.store.postgres import PostgresStore
 from engrams.store.postgres.local import LocalServer
+from engrams.store.postgres.schema import TABLES
 
 ROOT = Path(__file__).resolve().parents[1]
 #: What the tests of contracts do not ask of the disk; those of faults start servers of their own.
@@ -31,6 +36,7 @@ class TestServer:
     def __init__(self) -> None:
         self._child: subprocess.Popen[str] | None = None
         self._url = ""
+        self._lent: dict[str, PostgresStore] = {}
 
     @property
     def url(self) -> str:
@@ -53,6 +59,28 @@ class TestServer:
         """The address of a memory that nobody used before: a schema of its own."""
         return f"{self.url}?schema=m{next(_numbers)}"
 
+    def empty(self) -> Store:
+        """A memory as new, in the schema of one that was closed where there is one: quicker than all its tables."""
+        for schema, store in list(self._lent.items()):
+            if store.closed:
+                self._wipe(schema)
+                break
+        else:
+            schema = f"e{next(_numbers)}"
+        self._lent[schema] = PostgresStore.open(f"{self.url}?schema={schema}", wait=20)
+        return self._lent[schema]
+
+    def _wipe(self, schema: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as db:
+            emptied = "; ".join(
+                f"delete from {schema}.{table}" for table in (*TABLES, "position", "settings")
+            )
+            restarted = "; ".join(
+                f"alter sequence {schema}.{name} restart" for name in ("tenant_numbers", "audit_numbers")
+            )
+            # As a replica would: without the triggers that guard journal and audit, which the tests rely on elsewhere.
+            db.execute(f"begin; set local session_replication_role = replica; {emptied}; {restarted}; commit")
+
     def stop(self) -> None:
         """Stops the server and removes its folder; without one, does nothing."""
         child, self._child = self._child, None
@@ -73,7 +101,7 @@ def main() -> None:
         sys.stdout.flush()
         sys.stdin.read()
     finally:
-        server.stop()
+        server.stop(at_once=True)
         shutil.rmtree(folder)
 
 

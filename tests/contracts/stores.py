@@ -33,7 +33,7 @@ from tests.postgres_server import SERVER
 OPENERS: dict[str, Callable[[Path], Store]] = {
     "sqlite-file": lambda folder: open_store(folder / "memory.db", wait=20),
     "sqlite-memory": lambda folder: open_store(":memory:", wait=20),
-    "postgres": lambda folder: open_store(SERVER.fresh(), wait=20),
+    "postgres": lambda folder: SERVER.empty(),
 }
 
 NAMESPACE = "acme/alice"

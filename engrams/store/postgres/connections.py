@@ -72,7 +72,7 @@ class Connections:
     def __init__(self, address: Address, wait: float, vector_oid: int, search_path: str) -> None:
         self.address, self.wait = address, wait
         self._vector_oid, self._search_path = vector_oid, search_path
-        self._closed = False
+        self.closed = False
         self._forking = threading.Lock()
         self._pid = os.getpid()
         self._pool = self._make_pool()
@@ -180,7 +180,7 @@ class Connections:
             pool.putconn(db)
 
     def _pool_now(self) -> ConnectionPool[Connection[Any]]:
-        if self._closed:
+        if self.closed:
             raise Unavailable(f"{self.location}: this memory was closed; open it again")
         if self._pid != os.getpid():
             with self._forking:
@@ -193,8 +193,8 @@ class Connections:
 
     def close(self) -> None:
         """Closes every connection; a second call does nothing."""
-        if not self._closed:
-            self._closed = True
+        if not self.closed:
+            self.closed = True
             if self._pid == os.getpid():
                 self._pool.close()
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -55,7 +56,7 @@ class LocalServer:
     def __init__(
         self, folder: str | os.PathLike[str], *, port: int = 0, settings: Mapping[str, str] | None = None
     ) -> None:
-        self.folder = Path(os.path.abspath(folder))
+        self.folder = Path(folder).expanduser().resolve()
         self.port = port
         self._settings = {**_SETTINGS, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -91,12 +92,15 @@ class LocalServer:
         while not self._started(deadline):
             time.sleep(PAUSE)
 
-    def stop(self) -> None:
-        """Ends every connection, writes everything down and ends the server; without one, does nothing."""
+    def stop(self, *, at_once: bool = False) -> None:
+        """Ends every connection, writes everything down and ends the server; without one, does nothing.
+
+        `at_once`: the next start writes down what this end did not.
+        """
         process, self._process = self._process, None
         if process is None:
             return
-        for ask in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast, immediate, at any price
+        for ask in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)[at_once:]:  # fast, immediate, at any price
             process.send_signal(ask)
             try:
                 process.wait(STOPS_WITHIN)
@@ -252,7 +256,7 @@ class LocalServer:
             if db.execute("select 1 from pg_database where datname = %s", [DATABASE]).fetchone() is None:
                 db.execute(f'create database "{DATABASE}"')
 
-    def _as_user(self) -> dict[str, object]:
+    def _as_user(self) -> dict[str, Any]:
         if self._account is None:
             return {}
         return {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}

@@ -63,6 +63,11 @@ class PostgresStore:
         """The address without its password."""
         return self._connections.location
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._connections.closed
+
     def __repr__(self) -> str:
         return f"PostgresStore({self.location!r})"
 

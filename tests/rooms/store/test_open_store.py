@@ -38,7 +38,8 @@ def test_memory_in_the_process_is_nobody_elses() -> None:
 
 
 @pytest.mark.parametrize("address", ["postgresql://host/name", "postgres://host/name"])
-def test_a_server_needs_its_extra(address: str) -> None:
+def test_a_server_needs_its_extra(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engrams.store.find_spec", lambda name: None)
     with pytest.raises(NeedsExtra, match=r"pip install 'engrams\[postgres\]'"):
         open_store(address)
 
