@@ -103,6 +103,10 @@ class Snapshot:
         """float32[size, d] of one embedder, rows without a vector all 0; None where no row has one."""
         return self.stack.of(fingerprint, self.rows)
 
+    def nearest(self, fingerprint: str, asked: Float32, count: int) -> tuple[Int32, Float32] | None:
+        """(indices, cosines) of the `count` allowed rows nearest to float32[d], best first; None where none has a vector."""
+        return self.stack.nearest(fingerprint, self.rows, asked, count, self.allowed)
+
     def limited(self, allowed: Bool | None) -> Snapshot:
         """The same state, of which a query may see less."""
         if allowed is None:

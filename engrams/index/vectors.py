@@ -7,15 +7,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engrams.arithmetic import top_k
 from engrams.index.growing import SPARE_LEAST, SPARE_SHARE
-from engrams.ports import Bool, Float32, Int64, Store
+from engrams.index.signs import Signs
+from engrams.ports import Bool, Float32, Int32, Int64, Store
 from engrams.records import Scope
+
+#: Up to so many rows every product is worked out: 0.6 ms of one core at 384 dimensions.
+EXACT_ROWS = 4_096
+#: Above it, so many rows whose signs agree most are looked at exactly, and `CANDIDATES_PER_HIT` for each one wanted.
+#: Of the true first ten they hold 99.8 % on hard data (decaying spectrum, mean cosine 0.4), all on most.
+CANDIDATES = 400
+CANDIDATES_PER_HIT = 8
 
 
 @dataclass(slots=True)
 class _Held:
     values: Float32 | None  # float32[room, d]; None: no row so far has a vector
     covered: int  # rows whose vectors were read
+    signs: Signs | None = None  # made when a search first needs them, from `values`
 
 
 class Vectors:
@@ -42,6 +52,38 @@ class Vectors:
             out.flags.writeable = False
             return out
 
+    def nearest(
+        self, fingerprint: str, rows: Int64, asked: Float32, count: int, allowed: Bool | None
+    ) -> tuple[Int32, Float32] | None:
+        """(indices, cosines) of the `count` best of these rows that are allowed, best first; None as in `of`.
+
+        Up to `EXACT_ROWS` all of them are compared exactly. Above, the signs of the dimensions choose candidates,
+        whose cosines then are exact. Rows whose cosine is 0 or below are left out.
+        """
+        values = self.of(fingerprint, rows)
+        if values is None:
+            return None
+        some = None if allowed is None else np.flatnonzero(allowed)
+        if (len(rows) if some is None else len(some)) > EXACT_ROWS and hasattr(np, "bitwise_count"):
+            wanted = max(CANDIDATES, CANDIDATES_PER_HIT * count)
+            near = self._signs(fingerprint, len(rows)).nearest(asked, wanted, len(rows), allowed)
+            some = near if allowed is None else near[allowed[near]]
+        cosines = values @ asked if some is None else values[some] @ asked
+        best = top_k(cosines, count)
+        best = best[cosines[best] > 0]
+        found = best if some is None else some[best]
+        return found.astype(np.int32), cosines[best]
+
+    def _signs(self, fingerprint: str, size: int) -> Signs:
+        with self._lock:
+            held = self._held[fingerprint]
+            assert held.values is not None
+            if held.signs is None:
+                held.signs = Signs(held.values.shape[1])
+            if held.signs.size < size:
+                held.signs.extend(held.values[held.signs.size : size])
+            return held.signs
+
     def kept(self, mask: Bool) -> Vectors:
         """Those of the rows where the mask is True, for a line of snapshots of its own."""
         other = Vectors(self._store, self._scope)
@@ -49,7 +91,8 @@ class Vectors:
             for fingerprint, held in self._held.items():
                 known = mask[: held.covered]
                 values = None if held.values is None else held.values[: held.covered][known]
-                other._held[fingerprint] = _Held(values, int(np.count_nonzero(known)))
+                signs = None if held.signs is None else held.signs.kept(mask[: held.signs.size])
+                other._held[fingerprint] = _Held(values, int(np.count_nonzero(known)), signs)
         return other
 
     def _read(self, held: _Held, fingerprint: str, rows: Int64) -> None:
@@ -72,4 +115,6 @@ class Vectors:
     @property
     def nbytes(self) -> int:
         with self._lock:
-            return sum(0 if h.values is None else h.values.nbytes for h in self._held.values())
+            held = list(self._held.values())
+        values = sum(0 if h.values is None else h.values.nbytes for h in held)
+        return values + sum(0 if h.signs is None else h.signs.nbytes for h in held)

@@ -57,6 +57,14 @@ class View(Protocol):
         """float32[size, d] of one embedder, rows without a vector all 0; None where no row has one."""
         ...
 
+    def nearest(self, fingerprint: str, asked: Float32, count: int) -> tuple[Int32, Float32] | None:
+        """(indices, cosines) of at most `count` allowed rows nearest to a unit vector float32[d], best first.
+
+        Cosines are exact and above 0; in large namespaces candidates may come from a compressed look, which finds at
+        least 98 % of the true ones. None where no row has a vector of this embedder.
+        """
+        ...
+
 
 class Index(Protocol):
     """Derived look-ups over a namespace: loaded lazily, kept fresh by the store's marks, never a second truth."""

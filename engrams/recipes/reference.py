@@ -5,6 +5,7 @@ from __future__ import annotations
 from engrams.compose.steps import FitBudget, OrderForReading, Render
 from engrams.ingest.segment import SplitPassages
 from engrams.organise.embed import Embed
+from engrams.recall.by_nearest import NearestVectors
 from engrams.recall.by_vectors import DenseScores
 from engrams.recall.by_words import WordScores
 from engrams.recall.fuse import FuseByRank, SumStandardised
@@ -50,8 +51,7 @@ DENSE = Recipe(
     paper=Paper("Dense Passage Retrieval for Open-Domain Question Answering", 2020),
     write=SplitPassages() >> Embed(),
     read=ReadQuestion(keep_names=True)
-    >> DenseScores()
-    >> SumStandardised(dialogue=_DENSE_ALONE, notes=_DENSE_ALONE)
+    >> NearestVectors(otherwise=DenseScores() >> SumStandardised(dialogue=_DENSE_ALONE, notes=_DENSE_ALONE))
     >> Top(k=50)
     >> FitBudget()
     >> OrderForReading()

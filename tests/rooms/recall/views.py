@@ -87,6 +87,18 @@ class HandView:
     def vectors(self, fingerprint: str) -> Float32 | None:
         return None
 
+    def nearest(self, fingerprint: str, asked: Float32, count: int) -> tuple[Int32, Float32] | None:
+        values = self.vectors(fingerprint)
+        if values is None:
+            return None
+        cosines = [(float(row @ asked), -i) for i, row in enumerate(values)]
+        best = [
+            (i, c)
+            for c, i in sorted(cosines, reverse=True)
+            if c > 0 and (self.allowed is None or self.allowed[-i])
+        ][:count]
+        return np.array([-i for i, _ in best], np.int32), np.array([c for _, c in best], np.float32)
+
 
 SIMILAR = {(0, 1): 0.8, (0, 2): 0.4, (3, 4): 0.5}
 """Cosines between pieces of the hand table; others are 0, each with itself 1."""

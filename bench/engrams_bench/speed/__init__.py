@@ -1,0 +1,1 @@
+"""Speed and growth: Engrams and other stores, driven alike, from a thousand memories to a million."""
