@@ -351,6 +351,16 @@ def description(graph: str = SHA256["minilm.onnx"]) -> str:
     return json.dumps(fields, indent=1) + "\n"
 
 
+def written(folder: Path, graph: bytes, vocab: bytes, described: str) -> None:
+    """Puts the three files of a model into a folder, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"minilm.onnx": graph, "vocab.txt": vocab, "model.json": described.encode()}
+    for name, content in files.items():
+        part = folder / (name + ".part")
+        part.write_bytes(content)
+        part.replace(folder / name)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument(
@@ -372,15 +382,7 @@ def main() -> None:
     if mean < LEAST_MEAN_COSINE:
         sys.exit(f"the mean cosine is below {LEAST_MEAN_COSINE}; nothing written")
     expect("minilm.onnx", graph)
-    DATA.mkdir(exist_ok=True)
-    for name, content in {
-        "minilm.onnx": graph,
-        "vocab.txt": vocab,
-        "model.json": description().encode(),
-    }.items():
-        part = DATA / (name + ".part")
-        part.write_bytes(content)
-        part.replace(DATA / name)
+    written(DATA, graph, vocab, description())
     print(f"{DATA.relative_to(ROOT)}: {len(graph) / 1e6:.1f} MB, SHA-256 {SHA256['minilm.onnx'][:12]}")
 
 

@@ -198,6 +198,53 @@ def test_a_delta_is_added_to_the_matrix_it_names_and_to_no_other() -> None:
     assert weights[key].tolist() == [[0.0, 1.0], [2.0, 3.0]]
 
 
+def test_words_weigh_by_how_rare_they_are_in_the_pool() -> None:
+    from finetune.mine import Rarity
+
+    words = Rarity(["red boat", "red house", "garden fence"], ["red", "boat"])
+    found = words.between(["Where is the red boat?", "fog"], ["a boat", "the red", "nothing of the kind"])
+    assert found.shape == (2, 3)
+    # Both texts are as long; "boat" is in one text of three, "red" in two: ln(1 + 2.5 / 1.5) and ln(1 + 1.5 / 2.5).
+    assert found[0, 0] / found[0, 1] == pytest.approx(np.log(1 + 2.5 / 1.5) / np.log(1 + 1.5 / 2.5), rel=1e-5)
+    assert found[0, 2] == 0
+    assert found[1].tolist() == [0, 0, 0]
+    # In deviations: over the pool's own questions and texts it is 1 in the mean.
+    pool = words.between(["red", "boat"], ["red boat", "red house", "garden fence"])
+    assert pool.std(axis=1).mean() == pytest.approx(1, rel=1e-5)
+
+
+def test_the_mean_of_deltas_is_the_mean_of_their_products() -> None:
+    from finetune.soup import mean_of
+
+    one = {"3.query.down": np.array([[2.0], [0.0]]), "3.query.up": np.array([[1.0, 0.0]])}
+    two = {"3.query.down": np.array([[0.0], [1.0]]), "3.query.up": np.array([[0.0, 4.0]])}
+    both = mean_of([one, two], rank=2)
+    assert (both["3.query.down"] @ both["3.query.up"]).tolist() == [[1.0, 0.0], [0.0, 2.0]]
+    # Of rank 1 only the larger of the two directions is left.
+    first = mean_of([one, two], rank=1)
+    assert (first["3.query.down"] @ first["3.query.up"]).tolist() == pytest.approx(
+        np.diag([0.0, 2.0]), abs=0.01
+    )
+    with pytest.raises(ValueError, match="the same matrices"):
+        mean_of([one, {"4.query.down": one["3.query.down"]}], rank=1)
+
+
+def test_a_seed_is_judged_on_what_its_models_have_not_seen() -> None:
+    from finetune.report import gap, joined, over_seeds
+
+    base = {"a": {"turn@5 sum": 0.0}, "b": {"turn@5 sum": 0.5}}
+    cross = joined({"a": {"turn@5 sum": 1.0}}, {"b": {"turn@5 sum": 0.5}})
+    assert cross == {"a": {"turn@5 sum": 1.0}, "b": {"turn@5 sum": 0.5}}
+    unseen = joined(cross, {"a": {"turn@5 sum": 0.5}, "b": {"turn@5 sum": 0.5}})
+    assert unseen == {"a": {"turn@5 sum": 0.75}, "b": {"turn@5 sum": 0.5}}
+    told = gap(base, cross, "turn@5 sum")
+    assert (told["questions"], told["base"], told["trained"], told["difference"]) == (2, 25.0, 75.0, 50.0)
+    assert told["interval"] == [0.0, 100.0]
+    seeds = over_seeds(base, [cross, unseen], "turn@5 sum")
+    assert seeds["each"] == [50.0, 37.5]
+    assert seeds["difference"] == 43.75
+
+
 def test_modules_of_the_script_leave_no_trace_of_torch() -> None:
     import finetune.pairs
 
