@@ -133,3 +133,32 @@ class Runs:
         out = np.empty_like(best)
         out[self._order] = best
         return out
+
+
+def page_rank(
+    passage: Indices,
+    name: Indices,
+    passages: Floats,
+    names: Floats,
+    damping: float,
+    rounds: int,
+) -> Floats:
+    """Personalised PageRank of the passages in a graph of passages and names, float32[n].
+
+    int[m] and int[m] are the edges; float32[n] and float32[e], not all 0, say where the walk starts, in parts of their sum.
+    With chance `damping` a step follows an edge, all edges of a node alike, else it starts again; after `rounds` steps what
+    is left out is below damping ** rounds.
+
+    Source: Haveliwala 2002 (topic-sensitive PageRank), by power iteration.
+    """
+    n, e = len(passages), len(names)
+    total = float(passages.sum() + names.sum())
+    start, start_names = passages / total, names / total
+    from_passage = 1 / np.maximum(np.bincount(passage, minlength=n), 1)[passage]
+    from_name = 1 / np.maximum(np.bincount(name, minlength=e), 1)[name]
+    here, there = start, start_names
+    for _ in range(rounds):
+        onward = np.bincount(name, here[passage] * from_passage, e)
+        back = np.bincount(passage, there[name] * from_name, n)
+        here, there = (1 - damping) * start + damping * back, (1 - damping) * start_names + damping * onward
+    return here.astype(np.float32)

@@ -143,8 +143,8 @@ NAME_MARK = "\x1f"
 
 
 def name_hash(name: str) -> int:
-    """A name as the index keeps it, however it is written: its hash as a whole, apart from those of words."""
-    return term_hash(NAME_MARK + fold(name))
+    """A name as the index keeps it: the hash of its words, however they are written, apart from those of words alone."""
+    return term_hash(NAME_MARK + " ".join(word.removesuffix("'s") for word in words(name)))
 
 
 NICKNAME_LETTERS = 3

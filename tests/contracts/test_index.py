@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engrams.index import NamespaceIndex
+from engrams.index import NamespaceIndex, with_names
 from engrams.ports import OPEN_END, Commit, EntryRow, Index, Revised, Store, View, Where
 from engrams.records import (
     Engram,
@@ -34,6 +34,7 @@ from tests.rooms.index.fake_store import FakeStore, FakeTable, holds, micros
 
 FIRST_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 WORDS = "anna bought two green apples rome hat why zebra quick brown fox jumps over lazy dog".split()
+NAMES = ("Anna Berg", "Rome", "rome")
 NAMESPACES = ("acme/alice", "acme/bob", "acme/bob/notes", "acmecorp", "acme")
 PATHS = (*NAMESPACES, "acme/*", "nobody")
 PLAIN: tuple[Query, ...] = tuple(Query("", Scope(path)) for path in PATHS)
@@ -83,7 +84,7 @@ class World:
             events.append(event)
             engrams += [self.engram(event, n) for n in range(pick.choice([1, 1, 2]))]
         self.current.update((e.id, e) for e in engrams)
-        entries = self.index.analyse(engrams)
+        entries = [with_names(e, pick.sample(NAMES, pick.randint(0, 2))) for e in self.index.analyse(engrams)]
         self.commit(namespace, events=tuple(events), engrams=tuple(zip(engrams, entries, strict=True)))
 
     def engram(self, event: Event, ordinal: int) -> Engram:
@@ -213,6 +214,9 @@ def check_words(view: View, rows: list[EntryRow]) -> None:
     assert view.piece_frequency.tolist() == frequency
     for piece in range(len(frequency)):
         assert view.rows_with_piece(piece).tolist() == inverted.get(piece, [])
+    spoken_of = [(i, term) for term, places in held.items() for i, count in places if count == 0]
+    by_row, hashes = view.names()
+    assert sorted(zip(by_row.tolist(), hashes.tolist(), strict=True)) == sorted(spoken_of)
     for term in {term_hash(t) for word in WORDS for t in terms(word)} | {0, 2**32 - 1}:
         found, counts = view.postings(term)
         assert list(zip(found.tolist(), counts.tolist(), strict=True)) == held.get(term, [])

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engrams.index.analysis import MOST_COUNTED, analyse, indexed_text
+from engrams.index.analysis import MOST_COUNTED, analyse, indexed_text, with_names
 from engrams.ports import HAS_ATTACHMENT, IS_QUESTION
-from engrams.words import term_hash
+from engrams.words import name_hash, term_hash
 from tests.rooms.index.fake_store import FakeTable, turn
 
 
@@ -66,3 +66,14 @@ def test_a_count_stops_where_its_byte_ends() -> None:
 )
 def test_flags(text: str, flags: int) -> None:
     assert analyse(turn(text, event="e"), FakeTable()).flags == flags
+
+
+def test_names_stand_among_the_terms_with_count_0() -> None:
+    made = analyse(turn("Anna saw Bern", event="e"), FakeTable())
+    named = with_names(made, ("Bern", "Anna Berg", "BERN"))
+    assert len(named.terms) == len(made.terms) + 2
+    assert (np.diff(named.terms.astype(np.int64)) > 0).all()
+    held = dict(zip(named.terms.tolist(), named.counts.tolist(), strict=True))
+    assert [held[name_hash(name)] for name in ("bern", "anna berg")] == [0, 0]
+    assert held[term_hash("bern")] == 1  # as a word
+    assert (named.length, with_names(made, ()).terms.tolist()) == (made.length, made.terms.tolist())
