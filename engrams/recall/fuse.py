@@ -26,7 +26,10 @@ CHANGES_OF_SPEAKER = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Summed:
-    """Candidates with their scores: `shares` float32[s, c] of the signals `names`, `scores` float32[c] their sum."""
+    """Candidates with their scores: `shares` float32[s, c] of the signals `names`, `scores` float32[c] their sum.
+
+    `asked` is what was summed; `confidence`, in 0..1, says how sure it is that an answer is there (None: not known).
+    """
 
     query: Query
     view: View
@@ -34,6 +37,8 @@ class Summed:
     names: tuple[str, ...]
     shares: Float32
     scores: Float32
+    asked: Found | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ class SumStandardised(Step[Found, Summed]):
             tuple(name for name, _ in weights),
             shares,
             shares.sum(axis=0, dtype=np.float32),
+            value,
         )
 
 
@@ -110,7 +116,13 @@ class FuseByRank(Step[Found, Summed]):
             if len(values) and values.min() < values.max():
                 share[np.argsort(-values, kind="stable")] = 1 / (self.k + 1 + np.arange(len(values)))
         return Summed(
-            value.query, value.view, value.rows, self.signals, shares, shares.sum(axis=0, dtype=np.float32)
+            value.query,
+            value.view,
+            value.rows,
+            self.signals,
+            shares,
+            shares.sum(axis=0, dtype=np.float32),
+            value,
         )
 
 

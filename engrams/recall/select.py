@@ -49,6 +49,7 @@ class Top(Step[Summed, Ranked[Engram]]):
                 for at, engram in zip(chosen, engrams, strict=True)
                 if engram is not None
             ),
+            value.confidence,
         )
 
 
