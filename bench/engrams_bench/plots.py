@@ -1,4 +1,4 @@
-"""Pictures of the committed results: recall by k, and recall against the tokens it costs. Needs the extra `plots`."""
+"""Pictures of the committed results: recall by k, recall against its tokens, reliability. Needs the extra `plots`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _pyplot() -> Any:
 
 
 def draw(results: Sequence[Result], folder: Path) -> list[Path]:
-    """Two SVG files for each data set; returns their paths.
+    """Two SVG files for each data set, three where confidence can be judged; returns their paths.
 
     Raises:
         BenchError: matplotlib is not installed.
@@ -46,6 +46,9 @@ def draw(results: Sequence[Result], folder: Path) -> list[Path]:
     for name in dict.fromkeys(result.data["name"] for result in results):
         members = [result for result in results if result.data["name"] == name]
         made += [_by_k(pyplot, name, members, folder), _by_tokens(pyplot, name, members, folder)]
+        told = [r for r in members if (r.tables["abstention"] or {}).get("reliability")]
+        if told:
+            made.append(_reliability(pyplot, name, told, folder))
     return made
 
 
@@ -75,6 +78,22 @@ def _by_tokens(pyplot: Any, name: str, members: Sequence[Result], folder: Path) 
         title=name,
     )
     return _kept(pyplot, figure, axes, folder / f"{name}-recall-by-tokens.svg")
+
+
+def _reliability(pyplot: Any, name: str, members: Sequence[Result], folder: Path) -> Path:
+    """Against the diagonal, on which a confidence of 0.7 means that seven questions in ten have an answer."""
+    figure, axes = pyplot.subplots(figsize=SIZE, layout="constrained")
+    axes.plot([0, 1], [0, 1], ":", color="grey")
+    for result in members:
+        points = result.tables["abstention"]["reliability"]
+        axes.plot(
+            [p["confidence"] for p in points],
+            [p["answerable"] for p in points],
+            "o-",
+            label=result.recipe["name"],
+        )
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="answerable, share", title=name)
+    return _kept(pyplot, figure, axes, folder / f"{name}-reliability.svg")
 
 
 def _kept(pyplot: Any, figure: Any, axes: Any, path: Path) -> Path:

@@ -84,6 +84,8 @@ def abstention(told: dict[str, Any] | None) -> str:
     parts = [f"{told['answerable']} answerable, {told['unanswerable']} not"]
     if told["auroc"] is not None:
         parts.append(f"AUROC of the confidence {told['auroc']:.3f} {span(told['interval'])}")
+    if (error := told.get("calibration error")) is not None:
+        parts.append(f"calibration error {error:.3f}")
     if said := told["nothing found"]:
         parts.append(
             f"'nothing found': precision {percent(said['precision'])}, recall {percent(said['recall'])}, "

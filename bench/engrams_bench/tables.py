@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from engrams_bench.measures.abstention import abstention, auroc, auroc_interval
+from engrams_bench.measures.abstention import (
+    abstention,
+    auroc,
+    auroc_interval,
+    calibration_error,
+    reliability,
+)
 from engrams_bench.measures.intervals import interval
 from engrams_bench.measures.ndcg import ndcg_at
 from engrams_bench.measures.recall import all_at, any_at, recall_at
@@ -69,6 +75,7 @@ def _told(outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
     said = [o for o in outcomes if o.found is not None]
     quality = abstention([not o.found for o in said], [o.abstain for o in said])
     area = auroc(answerable, unanswerable)
+    points = reliability(answerable + unanswerable, [True] * len(answerable) + [False] * len(unanswerable))
     if area is None and quality is None:
         return None
     return {
@@ -77,6 +84,8 @@ def _told(outcomes: Sequence[Outcome]) -> dict[str, Any] | None:
         "answerable": sum(not o.abstain for o in outcomes),
         "unanswerable": sum(o.abstain for o in outcomes),
         "nothing found": asdict(quality) if quality else None,
+        "calibration error": calibration_error(points),
+        "reliability": [asdict(point) for point in points],
     }
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from math import isclose, log2
 
 import pytest
-from engrams_bench.measures.abstention import abstention, auroc, auroc_interval
+from engrams_bench.measures.abstention import (
+    abstention,
+    auroc,
+    auroc_interval,
+    calibration_error,
+    reliability,
+)
 from engrams_bench.measures.cost import spread
 from engrams_bench.measures.intervals import interval, resampled_means
 from engrams_bench.measures.ndcg import ndcg_at
@@ -76,6 +82,16 @@ def test_abstention_by_hand() -> None:
     silent = abstention([False, False], [True, False])
     assert silent is not None and silent.precision is None and silent.recall == 0.0
     assert abstention([False], [False]) is None
+
+
+def test_reliability_by_hand() -> None:
+    points = reliability([0.05, 0.15, 0.1, 1.0, 0.95], [False, True, False, True, True])
+    assert [(p.low, p.high, p.count) for p in points] == [(0.0, 0.1, 1), (0.1, 0.2, 2), (0.9, 1.0, 2)]
+    assert [p.confidence for p in points] == pytest.approx([0.05, 0.125, 0.975])
+    assert [p.answerable for p in points] == [0, 0.5, 1]
+    # gaps 0.05, 0.375 and 0.025 of one, two and two questions
+    assert calibration_error(points) == pytest.approx((0.05 + 2 * 0.375 + 2 * 0.025) / 5)
+    assert calibration_error(reliability([], [])) is None
 
 
 def test_a_spread_by_hand() -> None:

@@ -61,3 +61,47 @@ def auroc_interval(
     tail = (1 - LEVEL) / 2 * 100
     low, high = np.percentile(areas, [tail, 100 - tail])
     return float(low), float(high)
+
+
+BINS = 10  # of one tenth each, as reliability diagrams customarily have
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Questions whose confidence lies in one tenth: how many, their mean confidence, the share that is answerable."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float
+    answerable: float
+
+
+def reliability(confidence: Sequence[float], answerable: Sequence[bool], bins: int = BINS) -> list[Bin]:
+    """The points of a reliability diagram: the bins of equal width over 0..1 that hold a question, ascending.
+
+    A bin holds its lower bound; the last one 1 too (DeGroot and Fienberg, The Statistician 32, 1983).
+    """
+    held, due = np.asarray(confidence, float), np.asarray(answerable, bool)
+    place = np.minimum((held * bins).astype(int), bins - 1)
+    return [
+        Bin(
+            low=at / bins,
+            high=(at + 1) / bins,
+            count=int((place == at).sum()),
+            confidence=float(held[place == at].mean()),
+            answerable=float(due[place == at].mean()),
+        )
+        for at in sorted(set(place.tolist()))
+    ]
+
+
+def calibration_error(points: Sequence[Bin]) -> float | None:
+    """By how much confidence and truth differ, the mean over questions of their bins' gap; in 0..1, None without any.
+
+    Expected calibration error (Naeini, Cooper and Hauskrecht, AAAI 2015).
+    """
+    total = sum(point.count for point in points)
+    if not total:
+        return None
+    return sum(point.count * abs(point.confidence - point.answerable) for point in points) / total
