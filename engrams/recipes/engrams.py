@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from engrams.compose.abstain import NeedConfidence
 from engrams.compose.steps import FitBudget, OrderForReading, Render
 from engrams.ingest.segment import SplitPassages
 from engrams.organise.embed import Embed
+from engrams.organise.entities import NameEntities
 from engrams.recall.by_meaning import StaticMaxSim
 from engrams.recall.by_vectors import DenseScores
 from engrams.recall.by_words import SessionScores, WindowScores, WordScores
-from engrams.recall.confidence import Confidence
 from engrams.recall.cues import LengthCue, QuestionCues, RoleMatch, SpeakerMatch
 from engrams.recall.fuse import Shortlist, SumStandardised
+from engrams.recall.graph import GraphScores
 from engrams.recall.question import ReadQuestion
 from engrams.recall.select import Top
 from engrams.recall.when import DateMatch, SpokenDates, TellsWhen
@@ -19,31 +19,32 @@ from engrams.recipe import Recipe
 
 SUM = SumStandardised(
     dialogue=(
-        ("words nearby", 0.25),
-        ("session", 0.2),
+        ("words nearby", 0.2),
+        ("session", 0.15),
         ("meaning", 0.3),
-        ("meaning nearby", 0.4),
-        ("dense", 0.2),
+        ("meaning nearby", 0.2),
+        ("dense", 0.1),
         ("dense nearby", 0.5),
         ("dense session", 0.1),
         ("speaker", 1.0),
         ("date", 1.0),
         ("spoken", 0.7),
         ("tells when", 0.5),
-        ("role", 1.0),
-        ("question", -0.3),
+        ("role", 1.5),
+        ("question", -0.5),
         ("reply", 0.2),
-        ("length", -1.0),
+        ("length", -1.5),
     ),
     notes=(
-        ("words", 0.5),
+        ("words", 1.0),
         ("session", 0.25),
         ("meaning", 0.5),
-        ("dense", 0.5),
-        ("speaker", 1.0),
-        ("date", 1.0),
-        ("spoken", 0.7),
-        ("tells when", 0.5),
+        ("dense", 1.0),
+        ("graph", 3.0),
+        ("speaker", 2.0),
+        ("date", 2.0),
+        ("spoken", 1.4),
+        ("tells when", 1.0),
         ("length", -0.5),
     ),
 )
@@ -51,8 +52,8 @@ SUM = SumStandardised(
 
 ENGRAMS = Recipe(
     name="engrams",
-    summary="Words, nearby words, sessions, static meaning, speaker and date, standardised and summed; no model, no key.",
-    write=SplitPassages() >> Embed(),
+    summary="Words, meaning, neighbours, speaker, dates, a graph of names; standardised and summed; no key.",
+    write=SplitPassages() >> NameEntities() >> Embed(),
     read=ReadQuestion()
     >> WordScores()
     >> WindowScores(radius=2)
@@ -67,10 +68,9 @@ ENGRAMS = Recipe(
     >> LengthCue()
     >> Shortlist(by=SUM)
     >> StaticMaxSim(before=0.8, after=0.5)
+    >> GraphScores(by=SUM)
     >> SUM
-    >> Confidence()
     >> Top(k=50)
-    >> NeedConfidence(least=0.15)
     >> FitBudget()
     >> OrderForReading()
     >> Render(),
