@@ -24,7 +24,12 @@ def curve(result: Result, ks: Sequence[int]) -> list[float]:
     return [sum(recall_at(ranks, k) for ranks in held) / len(held) for k in ks]
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
+    """matplotlib.pyplot, set to draw the same picture from the same results.
+
+    Raises:
+        BenchError: matplotlib is not installed.
+    """
     try:
         matplotlib = import_module("matplotlib")
     except ModuleNotFoundError as cause:
@@ -40,20 +45,20 @@ def draw(results: Sequence[Result], folder: Path) -> list[Path]:
     Raises:
         BenchError: matplotlib is not installed.
     """
-    pyplot = _pyplot()
+    drawing = pyplot()
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for name in dict.fromkeys(result.data["name"] for result in results):
         members = [result for result in results if result.data["name"] == name]
-        made += [_by_k(pyplot, name, members, folder), _by_tokens(pyplot, name, members, folder)]
+        made += [_by_k(drawing, name, members, folder), _by_tokens(drawing, name, members, folder)]
         told = [r for r in members if (r.tables["abstention"] or {}).get("reliability")]
         if told:
-            made.append(_reliability(pyplot, name, told, folder))
+            made.append(_reliability(drawing, name, told, folder))
     return made
 
 
-def _by_k(pyplot: Any, name: str, members: Sequence[Result], folder: Path) -> Path:
-    figure, axes = pyplot.subplots(figsize=SIZE, layout="constrained")
+def _by_k(drawing: Any, name: str, members: Sequence[Result], folder: Path) -> Path:
+    figure, axes = drawing.subplots(figsize=SIZE, layout="constrained")
     for result in members:
         if result.recipe["name"] not in ROW_OF_NO_RANKING:
             ks = range(1, result.settings["depth"] + 1)
@@ -61,11 +66,11 @@ def _by_k(pyplot: Any, name: str, members: Sequence[Result], folder: Path) -> Pa
     axes.set(
         xscale="log", ylim=(0, 100), xlabel="k", ylabel=f"{members[0].data['level']} recall@k, %", title=name
     )
-    return _kept(pyplot, figure, axes, folder / f"{name}-recall-by-k.svg")
+    return kept(drawing, figure, axes, folder / f"{name}-recall-by-k.svg")
 
 
-def _by_tokens(pyplot: Any, name: str, members: Sequence[Result], folder: Path) -> Path:
-    figure, axes = pyplot.subplots(figsize=SIZE, layout="constrained")
+def _by_tokens(drawing: Any, name: str, members: Sequence[Result], folder: Path) -> Path:
+    figure, axes = drawing.subplots(figsize=SIZE, layout="constrained")
     for result in members:
         tokens, told = result.cost.get("context tokens"), result.tables["all"].get("context recall")
         if tokens and told and tokens["mean"]:
@@ -77,12 +82,12 @@ def _by_tokens(pyplot: Any, name: str, members: Sequence[Result], folder: Path) 
         ylabel="evidence in it, %",
         title=name,
     )
-    return _kept(pyplot, figure, axes, folder / f"{name}-recall-by-tokens.svg")
+    return kept(drawing, figure, axes, folder / f"{name}-recall-by-tokens.svg")
 
 
-def _reliability(pyplot: Any, name: str, members: Sequence[Result], folder: Path) -> Path:
+def _reliability(drawing: Any, name: str, members: Sequence[Result], folder: Path) -> Path:
     """Against the diagonal, on which a confidence of 0.7 means that seven questions in ten have an answer."""
-    figure, axes = pyplot.subplots(figsize=SIZE, layout="constrained")
+    figure, axes = drawing.subplots(figsize=SIZE, layout="constrained")
     axes.plot([0, 1], [0, 1], ":", color="grey")
     for result in members:
         points = result.tables["abstention"]["reliability"]
@@ -93,13 +98,14 @@ def _reliability(pyplot: Any, name: str, members: Sequence[Result], folder: Path
             label=result.recipe["name"],
         )
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="answerable, share", title=name)
-    return _kept(pyplot, figure, axes, folder / f"{name}-reliability.svg")
+    return kept(drawing, figure, axes, folder / f"{name}-reliability.svg")
 
 
-def _kept(pyplot: Any, figure: Any, axes: Any, path: Path) -> Path:
+def kept(drawing: Any, figure: Any, axes: Any, path: Path) -> Path:
+    """Finishes a picture and writes it."""
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:
         axes.legend()
     figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
+    drawing.close(figure)
     return path

@@ -10,12 +10,11 @@ from typing import Any
 
 from engrams_bench.errors import MalformedResult
 from engrams_bench.machine import machine, origin
+from engrams_bench.report import SPEED
 from engrams_bench.speed.child import command
 from engrams_bench.speed.measure import Plan, measure
 
 SCHEMA = 1
-PREFIX = "speed-"
-"""How result files of this kind begin."""
 
 
 def run(
@@ -35,15 +34,17 @@ def run(
     made = []
     for system in systems:
         with tempfile.TemporaryDirectory(prefix="engrams-speed-") as folder:
-            found = measure(
-                words[system], Path(folder), plan, lambda line, system=system: told(f"{system}: {line}")
-            )
+            found = measure(words[system], Path(folder), plan, _named(system, told))
         result = {"schema": SCHEMA, "system": system, "origin": origin(), "machine": machine(), **found}
-        path = out / f"{PREFIX}{system}.json"
+        path = out / f"{SPEED}{system}.json"
         path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         told(f"{system}: {found['stopped'] or 'all sizes'}; {path}")
         made.append(path)
     return made
+
+
+def _named(system: str, told: Callable[[str], None]) -> Callable[[str], None]:
+    return lambda line: told(f"{system}: {line}")
 
 
 def gather(folder: Path, systems: Sequence[str]) -> list[Mapping[str, Any]]:
@@ -53,7 +54,7 @@ def gather(folder: Path, systems: Sequence[str]) -> list[Mapping[str, Any]]:
         MalformedResult: a file that is no result of a speed run.
     """
     found = []
-    for path in folder.glob(f"{PREFIX}*.json"):
+    for path in folder.glob(f"{SPEED}*.json"):
         try:
             held = json.loads(path.read_text(encoding="utf-8"))
             if held["schema"] != SCHEMA or held["system"] not in systems:
