@@ -423,6 +423,12 @@ class Memory:
         """Where the store lies."""
         return self._house.store.location
 
+    @property
+    def embedder(self) -> str | None:
+        """The fingerprint of the embedder that makes this memory's vectors; None where it has none."""
+        found = self._house.embedder
+        return None if found is None else found.fingerprint
+
     @staticmethod
     def catalogue() -> Mapping[str, Recipe]:
         """Every recipe by name."""

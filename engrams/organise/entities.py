@@ -32,8 +32,8 @@ _NO_NAMES = STOP_WORDS | frozenset(
     also although among another around because both despite during each even every first following further he here however
     in instead its later like most new other our several she since some still such their these they though through thus
     today tomorrow tonight together two under until upon when where whether while within without yesterday yet yes
-    no ok okay well oh hi hey thanks please january february march april may june july august september october november december monday
-    tuesday wednesday thursday friday saturday sunday
+    no ok okay well oh hi hey thanks please january february march april may june july august september october november
+    december monday tuesday wednesday thursday friday saturday sunday
     """.split()
 )
 """Capitalised for standing first in a sentence, or naming a time: they join passages that have nothing in common."""
