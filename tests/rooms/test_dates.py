@@ -51,7 +51,7 @@ ABSOLUTE = [
     ("in May 2020", ["2020-05-01..2020-05-31"]),
     ("Did he fall off a spring bed?", []),
     ("between August 11 and August 15 2023", ["*-08-11", "2023-08-15"]),
-    ("2024-13-01 or 45 May", ["2024-01-01..2024-12-31"]),
+    ("is it 2024-13-01 or 45 May", ["2024-01-01..2024-12-31"]),
     ("room 2500 and 12345, version 2023.1", []),
     ("yesterday, last month, on Friday", []),
     ("2024年4月1日", ["2024-04-01"]),
@@ -164,6 +164,7 @@ def test_what_is_told_means_the_nearest_date() -> None:
 def test_what_depends_on_today() -> None:
     assert depends_on_today("what did I do last week")
     assert depends_on_today("what is on Friday")
+    assert depends_on_today("was habe ich gestern getan")
     assert not depends_on_today("what did I do in May 2023")
 
 
