@@ -26,14 +26,14 @@ class Confidence(Step[Summed, Summed]):
 
     1 / (1 + exp(-(bias + covered * C + by_whom * W))), where
     C (0..1) is the share of the question's words, by rarity, that the best of the `looked_at` first hits holds together
-    with the turns right before and after it; or how similar one of those hits is to the question beyond `alike` (0..1),
-    by static MaxSim over its greatest possible value, if that is more; or `dated` if one fits a date that the question
-    names and that is more still;
+    with the turns right before and after it; or, if that is more, how similar one of those hits is to the question
+    beyond `alike` (0..1), by static MaxSim over its greatest possible value, or beyond `alike_vectors` (0..1), by the
+    cosine of an embedder where there is one; or `dated` if one fits a date that the question names;
     W (-1..1) is by how much the best row of whom the question is about is more similar to it than anybody else's, 0
     where it names nobody: what another person said is no answer, however well it fits.
 
     An empty memory gives 0, and so does one whose first hits hold no word of the question, nothing more similar to it
-    than `alike`, which is how similar any two texts are, and no date of it.
+    than any two texts are, and no date of it.
 
     Source: Platt 1999; constants fitted on two data sets in turn, then rounded (docs, "How sure is it?").
     """
@@ -42,12 +42,16 @@ class Confidence(Step[Summed, Summed]):
     covered: float = 3.5
     by_whom: float = 7.5
     alike: float = 0.4
+    alike_vectors: float = 0.2
     dated: float = 0.5
     looked_at: int = 3
 
     def __post_init__(self) -> None:
-        if not 0 <= self.alike < 1:
-            raise BadSetting("Confidence.alike", self.alike, "a similarity of at least 0, below 1")
+        for name in ("alike", "alike_vectors"):
+            if not 0 <= getattr(self, name) < 1:
+                raise BadSetting(
+                    f"Confidence.{name}", getattr(self, name), "a similarity of at least 0, below 1"
+                )
         if not 0 <= self.dated <= 1:
             raise BadSetting("Confidence.dated", self.dated, "a share from 0 to 1")
         if self.looked_at < 1:
@@ -70,6 +74,11 @@ class Confidence(Step[Summed, Summed]):
             return 0.0
         similar = similarity(asked)
         share = max(covered(asked, best), (float(similar[best].max()) - self.alike) / (1 - self.alike))
+        dense = asked.signals.get("dense")
+        if dense is not None and dense.deviation is not None:  # else there is no embedder, and all are 0
+            share = max(
+                share, (float(dense.values[best].max()) - self.alike_vectors) / (1 - self.alike_vectors)
+            )
         if fits_date(asked, best):
             share = max(share, self.dated)
         if share <= 0:

@@ -69,6 +69,30 @@ CASES: list[tuple[str, list[Line], str, str]] = [
         "We went hiking near the coast.",
     ),
     (
+        "spoken",
+        [
+            *SMALL_TALK,
+            Line("Ines", "The appointment with the dentist is next Friday.", session="a", at="2024-05-03"),
+            Line("Jonas", "Good luck.", session="a", at="2024-05-03"),
+            Line("Ines", "The appointment with the dentist is tomorrow.", session="b", at="2024-05-14"),
+            Line("Jonas", "Good luck.", session="b", at="2024-05-14"),
+        ],
+        "Which appointment is there on 10 May?",
+        "The appointment with the dentist is next Friday.",
+    ),
+    (
+        "tells when",
+        [
+            *SMALL_TALK,
+            Line("Ines", "I painted the garden fence.", session="a"),
+            Line("Jonas", "Nice.", session="a"),
+            Line("Ines", "Last week I painted the fence, at last.", session="b"),
+            Line("Jonas", "Nice.", session="b"),
+        ],
+        "When did Ines paint the fence?",
+        "Last week I painted the fence, at last.",
+    ),
+    (
         "meaning",
         [
             *SMALL_TALK,

@@ -89,6 +89,13 @@ def test_what_is_similar_beyond_what_any_two_texts_are() -> None:
     assert at(0.4 - 1e-3) == 0
 
 
+def test_the_cosine_counts_where_there_is_an_embedder() -> None:
+    asked = found(HandView([Turn("tea")]), "beer")
+    cosine = np.array([0.6], np.float32)
+    assert sure(asked.with_signal("dense", Signal(cosine, 0.1, 0.2)), 1) == pytest.approx(logistic(0.5))
+    assert sure(asked.with_signal("dense", Signal(cosine)), 1) == 0, "without a deviation it says nothing"
+
+
 def test_a_date_that_fits_is_half_an_answer() -> None:
     view = HandView([Turn("tea")])
     asked = found(view, "milk", dates=dates_in("1 January 1970"))
@@ -107,7 +114,7 @@ def test_a_sum_that_does_not_say_what_was_asked_stays_unsure() -> None:
     assert PLAIN(value, run(view)).confidence is None
 
 
-@pytest.mark.parametrize("wrong", [{"alike": 1.0}, {"dated": 1.5}, {"looked_at": 0}])
+@pytest.mark.parametrize("wrong", [{"alike": 1.0}, {"alike_vectors": -0.1}, {"dated": 1.5}, {"looked_at": 0}])
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(BadSetting, match="Confidence"):
         Confidence(**wrong)  # type: ignore[arg-type]
