@@ -1,0 +1,229 @@
+"""Durable jobs, and how far each writer has come with the journal."""
+
+# ruff: noqa: S608 - statements are put together from this package's own words; every value is a parameter
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from engrams.records import Job, JobState, Progress, Spent
+from engrams.store.sqlite.cells import (
+    json_cell,
+    mapping_of,
+    path_cell,
+    text_cell,
+    text_of,
+    time_cell,
+    time_of,
+    time_of_or_none,
+    time_or_none,
+)
+from engrams.store.sqlite.connections import Connections
+
+_COLUMNS = (
+    "id, kind, key, namespace, recipe, created_at, due_at, payload, once, state, attempts, worker, leased_until, error"
+)
+_EARLIER = (
+    "select 1 from jobs o where o.key = j.key and o.seq < j.seq and o.state in ('waiting', 'running')"
+)
+
+
+class SqliteJobs:
+    """A `ports.Jobs` in the memory's own file."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def put(self, jobs: Sequence[Job]) -> list[str]:
+        """Keeps jobs; gives the ids of those that are new."""
+        with self._connections.writing() as db:
+            return put(db, jobs)
+
+    def lease(self, worker: str, at: datetime, until: datetime, kinds: Sequence[str]) -> Job | None:
+        """The first job of these kinds that is due, now held by the worker."""
+        now = time_cell(at)
+        if not kinds or not self._any_due(now, kinds):  # looking takes no lock
+            return None
+        with self._connections.writing() as db:
+            found = db.execute(_due(kinds, "j.seq"), (now, now, *kinds)).fetchone()
+            if found is None:
+                return None
+            db.execute(
+                "update jobs set state = 'running', attempts = attempts + 1, worker = ?, leased_until = ? where seq = ?",
+                (text_cell(worker), time_cell(until), found[0]),
+            )
+            row = db.execute(f"select {_COLUMNS} from jobs where seq = ?", found).fetchone()
+            job = _job(row)
+            _spend(db, at.date(), job.kind, 1, 0)
+            return job
+
+    def _any_due(self, now: int, kinds: Sequence[str]) -> bool:
+        with self._connections.reading() as db:
+            return db.execute(_due(kinds, "1"), (now, now, *kinds)).fetchone() is not None
+
+    def renew(self, id: str, worker: str, until: datetime) -> bool:
+        """Holds a job longer."""
+        return self._changed(
+            "update jobs set leased_until = ? where id = ? and worker = ? and state = 'running'",
+            (time_cell(until), text_cell(id), text_cell(worker)),
+        )
+
+    def finish(self, id: str, worker: str) -> bool:
+        """Removes a job that is done."""
+        sql = "delete from jobs where id = ? and worker = ? and state = 'running'"
+        return self._changed(sql, (text_cell(id), text_cell(worker)))
+
+    def fail(self, id: str, worker: str, error: str, again_at: datetime | None) -> bool:
+        """Puts a job back until a time, or among the dead."""
+        state = "dead" if again_at is None else "waiting"
+        return self._changed(
+            "update jobs set state = ?, error = ?, due_at = ifnull(?, due_at), worker = null, leased_until = null "
+            "where id = ? and worker = ? and state = 'running'",
+            (
+                state,
+                text_cell(error),
+                time_or_none(again_at, "again_at"),
+                text_cell(id),
+                text_cell(worker),
+            ),
+        )
+
+    def all(
+        self, states: Sequence[JobState] = ("waiting", "running", "dead"), *, limit: int = 1000
+    ) -> list[Job]:
+        """Jobs in these states, in the order they were put."""
+        marks = ", ".join("?" * len(states))
+        sql = f"select {_COLUMNS} from jobs where state in ({marks}) order by seq limit ?"
+        with self._connections.reading() as db:
+            return [_job(row) for row in db.execute(sql, (*states, limit))]
+
+    def retry(self, id: str, at: datetime) -> bool:
+        """Makes a job due now, its attempts counted anew."""
+        return self._changed(
+            "update or ignore jobs set state = 'waiting', attempts = 0, due_at = ? where id = ? and state <> 'running'",
+            (time_cell(at), text_cell(id)),
+        )
+
+    def drop(self, id: str) -> bool:
+        """Removes a job whatever its state."""
+        return self._changed("delete from jobs where id = ?", (text_cell(id),))
+
+    def spend(self, day: date, kind: str, tokens: int) -> None:
+        """Adds to what jobs of a kind cost on a day."""
+        with self._connections.writing() as db:
+            _spend(db, day, kind, 0, tokens)
+
+    def spent(self, day: date) -> Spent:
+        """What all jobs cost on a day."""
+        with self._connections.reading() as db:
+            sql = "select ifnull(sum(jobs), 0), ifnull(sum(tokens), 0) from spent where day = ?"
+            return Spent(*db.execute(sql, (day.isoformat(),)).fetchone())
+
+    def _changed(self, sql: str, parameters: tuple[Any, ...]) -> bool:
+        with self._connections.writing() as db:
+            return db.execute(sql, parameters).rowcount > 0
+
+
+def put(db: sqlite3.Connection, jobs: Sequence[Job]) -> list[str]:
+    """Keeps jobs inside an open transaction; those whose `once` waits or runs already are left out."""
+    new = []
+    for job in jobs:
+        cells = (
+            text_cell(job.id),
+            job.kind,
+            text_cell(job.key),
+            path_cell(job.namespace),
+            text_cell(job.recipe),
+            time_cell(job.created_at),
+            time_cell(job.due_at),
+            json_cell(job.payload, "payload"),
+            text_cell(job.once),
+            job.state,
+            job.attempts,
+            text_cell(job.worker),
+            time_or_none(job.leased_until, "leased_until"),
+            text_cell(job.error),
+        )
+        sql = f"insert or ignore into jobs ({_COLUMNS}) values ({', '.join('?' * 14)})"
+        if db.execute(sql, cells).rowcount:
+            new.append(job.id)
+    return new
+
+
+def forget_errors(db: sqlite3.Connection, event: str) -> None:
+    """Drops what was said of a failure with an event that is erased: it may quote it."""
+    db.execute("update jobs set error = null where instr(payload, ?)", (event,))
+
+
+def advance(db: sqlite3.Connection, writer: str, before: int, after: int) -> None:
+    """Notes inside an open transaction that a writer has looked at the entries after `before` up to `after`.
+
+    Where entries before them are not looked at yet, nothing is noted: whoever makes up for those comes here again.
+    """
+    db.execute("insert or ignore into writers values (?, 0)", (text_cell(writer),))
+    db.execute(
+        "update writers set through = :after where writer = :writer and through < :after and (through >= :before "
+        "or not exists (select 1 from events where seq > through and seq <= :before))",
+        {"writer": text_cell(writer), "before": before, "after": after},
+    )
+
+
+def looked(db: sqlite3.Connection, writer: str, number: int) -> None:
+    """Notes inside an open transaction that a writer has looked at all entries up to a number."""
+    sql = "insert into writers values (?, ?) on conflict (writer) do update set through = max(through, excluded.through)"
+    db.execute(sql, (text_cell(writer), number))
+
+
+def _through(db: sqlite3.Connection, writer: str) -> int:
+    row = db.execute("select through from writers where writer = ?", (text_cell(writer),)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def progress(db: sqlite3.Connection, writer: str) -> Progress:
+    """How far a writer has come."""
+    through = _through(db, writer)
+    last = db.execute("select event from position").fetchone()[0]
+    left = 0
+    if last > through:
+        left = db.execute("select count(*) from events where seq > ?", (through,)).fetchone()[0]
+    counts = dict(db.execute("select state, count(*) from jobs where kind = 'derive' group by state"))
+    waiting = counts.get("waiting", 0) + counts.get("running", 0)
+    return Progress(looked=through, behind=left, waiting=waiting, dead=counts.get("dead", 0))
+
+
+def _due(kinds: Sequence[str], columns: str) -> str:
+    return (
+        f"select {columns} from jobs j where (j.state = 'waiting' and j.due_at <= ? "
+        f"or j.state = 'running' and j.leased_until <= ?) and j.kind in ({', '.join('?' * len(kinds))}) "
+        f"and not exists ({_EARLIER}) order by j.seq limit 1"
+    )
+
+
+def _spend(db: sqlite3.Connection, day: date, kind: str, jobs: int, tokens: int) -> None:
+    db.execute(
+        "insert into spent values (?, ?, ?, ?) on conflict (day, kind) do update set "
+        "jobs = jobs + excluded.jobs, tokens = tokens + excluded.tokens",
+        (day.isoformat(), kind, jobs, tokens),
+    )
+
+
+def _job(row: Sequence[Any]) -> Job:
+    id, kind, key, namespace, recipe, created, due, payload, once, state, attempts, worker, until, error = row
+    return Job(
+        id=text_of(id),
+        kind=kind,
+        key=text_of(key),
+        namespace=namespace,
+        recipe=text_of(recipe),
+        created_at=time_of(created),
+        due_at=time_of(due),
+        payload=mapping_of(payload),
+        once=text_of(once),
+        state=state,
+        attempts=attempts,
+        worker=text_of(worker),
+        leased_until=time_of_or_none(until),
+        error=text_of(error),
+    )
