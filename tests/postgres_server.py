@@ -19,7 +19,7 @@ import psycopg
 from engrams.ports import Store
 from engrams.store.postgres import PostgresStore
 from engrams.store.postgres.local import LocalServer
-from engrams.store.postgres.schema import TABLES
+from engrams.store.postgres.schema import SEQUENCES, SPREAD
 
 ROOT = Path(__file__).resolve().parents[1]
 #: What the tests of contracts do not ask of the disk; those of faults start servers of their own.
@@ -72,12 +72,8 @@ class TestServer:
 
     def _wipe(self, schema: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as db:
-            emptied = "; ".join(
-                f"delete from {schema}.{table}" for table in (*TABLES, "position", "settings")
-            )
-            restarted = "; ".join(
-                f"alter sequence {schema}.{name} restart" for name in ("tenant_numbers", "audit_numbers")
-            )
+            emptied = "; ".join(f"delete from {schema}.{table}" for table in (*SPREAD, "settings"))
+            restarted = "; ".join(f"alter sequence {schema}.{name} restart" for name in SEQUENCES)
             # As a replica would: without the triggers that guard journal and audit, which the tests rely on elsewhere.
             db.execute(f"begin; set local session_replication_role = replica; {emptied}; {restarted}; commit")
 

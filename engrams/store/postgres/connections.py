@@ -123,6 +123,12 @@ class Connections:
         raise AssertionError("unreachable")
 
     @contextmanager
+    def frozen(self) -> Iterator[Connections]:
+        """Connections that only read, all of them one and the same state."""
+        with self.reading(EVERYTHING) as db:
+            yield _Frozen(self, db)
+
+    @contextmanager
     def outside(self) -> Iterator[Connection[Any]]:
         """A connection outside any transaction, as the user who logged in: for upkeep."""
         with self._borrowed("select 1") as db:
@@ -197,6 +203,20 @@ class Connections:
             self.closed = True
             if self._pid == os.getpid():
                 self._pool.close()
+
+
+class _Frozen(Connections):
+    """One transaction that reads, whatever is looked at in it."""
+
+    def __init__(self, whole: Connections, db: Connection[Any]) -> None:
+        self.address, self.wait, self.closed = whole.address, whole.wait, False
+        self._db = db
+
+    @contextmanager
+    def reading(self, sight: Sight) -> Iterator[Connection[Any]]:
+        """The state of the transaction, seen as far as the sight goes."""
+        self._db.execute(see(sight), prepare=False)
+        yield self._db
 
 
 _kept_from_parent: list[ConnectionPool[Connection[Any]]] = []

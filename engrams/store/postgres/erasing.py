@@ -13,12 +13,13 @@ from typing import Any
 
 from psycopg import Connection
 
-from engrams.records import Deletion, EventId, Scope
+from engrams.records import SCORER, Deletion, EventId, Scope
 from engrams.store.cells import OPEN, json_text, time_cell
 from engrams.store.postgres.auditing import append_audit
 from engrams.store.postgres.cells import ANY, tenant_of, text_of
 from engrams.store.postgres.conditions import of_scope
 from engrams.store.postgres.inserting import insert
+from engrams.store.postgres.jobs import forget_errors
 from engrams.store.postgres.positions import Position, hold, hold_all
 from engrams.store.postgres.schema import TABLES
 from engrams.store.postgres.writing import look_up_first
@@ -28,7 +29,9 @@ from engrams.store.supports import Version, erase_note, follow, require_all, why
 #: What lies under the row of a version, the version itself at last, in an order in which it can be removed.
 _OF_A_ROW = ("sources", "vectors", "recalls", "contents", "engrams")
 #: What an erase may leave dead rows in.
-TOUCHED = ("links", *_OF_A_ROW, "receipts", "events")
+TOUCHED = ("links", *_OF_A_ROW, "receipts", "jobs", "events")
+#: The setting that notes an erase whose dead rows may still lie in the tables.
+UNFINISHED = "erase:unfinished"
 #: What `reset` leaves: what is noted for indexes, and the audit, which holds no text.
 _KEPT = ("changes", "audit")
 
@@ -65,15 +68,15 @@ class _Questions:
 
     def versions(self, ids: Collection[str]) -> Mapping[str, Sequence[Version]]:
         sql = (
-            'select e."row", e.namespace, e.id, c.event_id, array(select s.source from sources s '
+            'select e."row", e.namespace, e.id, c.event_id, e.kind, array(select s.source from sources s '
             'where s.tenant = e.tenant and s."row" = e."row" order by s.ordinal) '
             'from engrams e join contents c on c.tenant = e.tenant and c."row" = e."row" '
             "where e.tenant = %(tenant)s and e.id = any(%(ids)s::text[]) order by e.id, e.version"
         )
         found: dict[str, list[Version]] = {}
-        for row, namespace, id, event, sources in self._ask(sql, ids):
+        for row, namespace, id, event, kind, sources in self._ask(sql, ids):
             named = tuple(text_of(source) for source in sources)
-            found.setdefault(id, []).append(Version(row, namespace, id, event, named))
+            found.setdefault(id, []).append(Version(row, namespace, id, event, named, kind == SCORER))
         return found
 
 
@@ -161,6 +164,7 @@ def _remove_events(db: Connection[Any], tenant: str, ids: list[str], at: datetim
             "update receipts set digest = null where tenant = %s and digest is not null and strpos(receipt, %s) > 0",
             (tenant, json_text(id)),
         )
+    forget_errors(db, tenant, ids)
     db.execute("delete from events where tenant = %s and id = any(%s::text[])", (tenant, ids))
 
 
@@ -183,7 +187,8 @@ def reset(db: Connection[Any], at: datetime) -> None:
     for table in TABLES:
         if table not in _KEPT:
             db.execute(f"delete from {table}")
-    db.execute("delete from settings")
+    for table in ("settings", "writers", "spent"):
+        db.execute(f"delete from {table}")
     append_audit(db, positions[ANY], at, "store", "reset", "*", [], "everything")
     for position in positions.values():
         position.write(db)

@@ -11,7 +11,7 @@ from psycopg import Connection
 
 from engrams.filters import fields_of
 from engrams.ports import Int64, Where
-from engrams.records import Engram, EngramId, Event, EventId, Link, Revision, Row, Scope, Stats
+from engrams.records import SCORER, Engram, EngramId, Event, EventId, Link, Revision, Row, Scope, Stats
 from engrams.store.cells import OPEN, mapping_from, time_of_or_none
 from engrams.store.postgres.cells import ROWS_OF_A_TENANT, path_cell, tenant_of, text_of
 from engrams.store.postgres.conditions import Condition, of_engrams, of_events, of_scope
@@ -19,7 +19,7 @@ from engrams.store.rows import engram_from, event_from, revisions_from
 
 T = TypeVar("T")
 
-_EVENT = (
+EVENT_COLUMNS = (
     "v.id, v.namespace, v.content, v.role, v.occurred_at, v.recorded_at, v.kind, v.speaker, v.session, v.agent_id, "
     "v.run_id, v.metadata, v.attachments, v.source, v.target, v.thread"
 )
@@ -41,7 +41,7 @@ LOOKED_THROUGH = 2_000
 
 def events(db: Connection[Any], ids: Sequence[str]) -> dict[str, Event]:
     """Events by id, in the order asked."""
-    rows = db.execute(f"select {_EVENT} from events v where v.id = any(%s::text[])", [list(ids)])
+    rows = db.execute(f"select {EVENT_COLUMNS} from events v where v.id = any(%s::text[])", [list(ids)])
     found = {event.id: event for event in (event_from(row, text_of) for row in rows)}
     return {id: found[EventId(id)] for id in ids if id in found}
 
@@ -57,7 +57,7 @@ def erased(db: Connection[Any], ids: Sequence[str]) -> set[str]:
 def about(db: Connection[Any], targets: Sequence[str]) -> dict[str, list[Event]]:
     """What people said about these ids, oldest first."""
     rows = db.execute(
-        f"select {_EVENT} from events v where v.target = any(%s::text[]) and v.kind <> 'message' "
+        f"select {EVENT_COLUMNS} from events v where v.target = any(%s::text[]) and v.kind <> 'message' "
         "order by v.tenant, v.seq",
         [list(targets)],
     )
@@ -102,9 +102,7 @@ def journal(
 
     def fetch(after: int, limit: int) -> list[Sequence[Any]]:
         beyond, params = (f"and v.seq {sign} %s", [after]) if after or not newest_first else ("", [])
-        sql = (
-            f"select v.seq, {_EVENT} from events v where {made.sql} {beyond} order by v.seq {order} limit %s"
-        )
+        sql = f"select v.seq, {EVENT_COLUMNS} from events v where {made.sql} {beyond} order by v.seq {order} limit %s"
         return list(db.execute(sql, (*made.params, *params, limit)))
 
     def keep(row: Sequence[Any]) -> Event | None:
@@ -184,12 +182,20 @@ def without_vector(db: Connection[Any], fingerprint: str, after: int, limit: int
     """Active versions without a vector of an embedder, by row."""
     sql = (
         f'select e."row", {_ENGRAM} from engrams e {_JOINED} where e."row" > %s and e.state = \'active\' '
+        f"and e.kind <> '{SCORER}' "
         'and not exists (select 1 from vectors d where d.tenant = e.tenant and d."row" = e."row" and d.fingerprint = %s) '
         'order by e."row" limit %s'
     )
     return [
         (Row(row[0]), engram_from(row[1:], text_of)) for row in db.execute(sql, (after, fingerprint, limit))
     ]
+
+
+def version(db: Connection[Any], id: str, number: int) -> Engram | None:
+    """One version of an engram."""
+    sql = f"select {_ENGRAM} from engrams e {_JOINED} where e.id = %s and e.version = %s"
+    row = db.execute(sql, (id, number)).fetchone()
+    return None if row is None else engram_from(row, text_of)
 
 
 def versions(db: Connection[Any], id: str) -> list[Revision]:

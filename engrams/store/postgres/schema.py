@@ -35,13 +35,16 @@ TABLES: dict[str, str] = {
     "receipts": "select, insert, update, delete",
     "events": "select, insert, delete",
     "tombstones": "select, insert, delete",
+    "jobs": "select, insert, update, delete",
     "namespaces": "select, insert, delete",
     "audit": "select, insert",
 }
-#: The tables Citus would spread, `position` first: the others follow its places.
-SPREAD = ("position", *TABLES)
+#: Tables that speak of a whole tenant; and all that Citus would spread, `position` first: the others follow its places.
+COUNTED = ("position", "writers", "spent")
+SPREAD = (*COUNTED, *TABLES)
 #: Tables that speak of the whole store and hold nothing of anybody: every transaction sees them, every node has them.
 SHARED = ("migrations", "settings")
+SEQUENCES = ("tenant_numbers", "audit_numbers", "job_numbers")
 
 #: Whether a row may be seen. No sub-query, so that Citus takes it; after a transaction a setting is '' and matches nothing.
 _SEEN_TENANT = "current_setting('engrams.tenant', true) in (tenant, '*')"
@@ -115,6 +118,22 @@ _FIRST: tuple[str, ...] = (
     f"""create table receipts (
         {_PLACE}, key {_TEXT} not null, digest {_TEXT}, receipt {_TEXT} not null,
         primary key (tenant, namespace, key))""",
+    "create sequence job_numbers",
+    f"""create table jobs (
+        {_PLACE}, seq bigint not null default nextval('job_numbers'), id {_TEXT} not null, kind {_TEXT} not null,
+        key {_TEXT} not null, recipe {_TEXT} not null, created_at bigint not null, due_at bigint not null,
+        payload {_TEXT}, once {_TEXT}, state {_TEXT} not null, attempts int not null, worker {_TEXT},
+        leased_until bigint, error {_TEXT}, primary key (tenant, seq), unique (tenant, id))""",
+    "create index jobs_by_id on jobs (id)",
+    "create index jobs_by_key on jobs (tenant, key, seq)",
+    "create index jobs_by_due on jobs (state, due_at)",
+    "create unique index jobs_once on jobs (tenant, once) "
+    "where once is not null and state in ('waiting', 'running')",
+    f"""create table spent (
+        tenant {_TEXT} not null, day {_TEXT} not null, kind {_TEXT} not null, jobs bigint not null,
+        tokens bigint not null, primary key (tenant, day, kind))""",
+    f"""create table writers (
+        tenant {_TEXT} not null, writer {_TEXT} not null, through bigint not null, primary key (tenant, writer))""",
     f"""create table audit (
         {_PLACE}, seq bigint not null, number bigint not null default nextval('audit_numbers'),
         at bigint not null, actor {_TEXT} not null, action {_TEXT} not null, ids {_TEXT} not null, note {_TEXT} not null,
@@ -143,12 +162,10 @@ def journal_engrams_audit(db: Connection[Any], schema: str) -> None:
     statements = [*_FIRST, *(guard.replace("{schema}", schema) for guard in _GUARDS)]
     statements += [f"grant usage on schema {schema} to {ROLE}", f"grant select on migrations to {ROLE}"]
     statements += [f"grant select, insert, update, delete on settings to {ROLE}"]
-    statements += [
-        f"grant usage on sequence {name} to {ROLE}" for name in ("tenant_numbers", "audit_numbers")
-    ]
-    statements += [f"grant select, insert, update on position to {ROLE}"]
+    statements += [f"grant usage on sequence {name} to {ROLE}" for name in SEQUENCES]
+    statements += [f"grant select, insert, update, delete on {table} to {ROLE}" for table in COUNTED]
     statements += [f"grant {rights} on {table} to {ROLE}" for table, rights in TABLES.items()]
-    seen = dict.fromkeys(TABLES, _SEEN) | {"position": _SEEN_TENANT} | dict.fromkeys(SHARED, "true")
+    seen = dict.fromkeys(TABLES, _SEEN) | dict.fromkeys(COUNTED, _SEEN_TENANT) | dict.fromkeys(SHARED, "true")
     for table, condition in seen.items():
         statements.append(f"create policy seen on {table} using ({condition}) with check ({condition})")
     for table in seen:

@@ -22,6 +22,17 @@ def setting(db: Connection[Any], key: str) -> str | None:
     return None if row is None else str(text_of(row[0]))
 
 
+def settings(db: Connection[Any], prefix: str) -> dict[str, str]:
+    """The settings whose keys begin so, by key."""
+    rows = db.execute("select key, value from settings where starts_with(key, %s)", [prefix]).fetchall()
+    return dict(sorted((str(text_of(key)), str(text_of(value))) for key, value in rows))
+
+
+def drop_setting(db: Connection[Any], key: str, value: str) -> None:
+    """Removes a setting inside an open transaction, unless it has another value by now."""
+    db.execute("delete from settings where key = %s and value = %s", (key, value))
+
+
 def set_setting(db: Connection[Any], key: str, value: str) -> None:
     """Keeps a setting inside an open transaction."""
     sql = "insert into settings values (%s, %s) on conflict (key) do update set value = excluded.value"

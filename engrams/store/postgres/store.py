@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from engrams.records import (
     Json,
     Link,
     Problem,
+    Progress,
     Receipt,
     Revision,
     Row,
@@ -24,12 +26,26 @@ from engrams.records import (
     Stats,
 )
 from engrams.store.cells import time_cell
-from engrams.store.postgres import auditing, care, erasing, loading, positions, reading, settings, writing
+from engrams.store.moving import Cause, Kept, Tombstone, move
+from engrams.store.postgres import (
+    auditing,
+    care,
+    erasing,
+    jobs,
+    loading,
+    positions,
+    reading,
+    remains,
+    settings,
+    writing,
+)
 from engrams.store.postgres.cells import tenant_of
 from engrams.store.postgres.connections import EVERYTHING as WHOLE
 from engrams.store.postgres.connections import Connections, Sight
+from engrams.store.postgres.jobs import PostgresJobs
 from engrams.store.postgres.opening import open_connections
 from engrams.store.postgres.schema import TABLES
+from engrams.store.sqlite import SqliteStore
 
 EVERYTHING = Where()
 
@@ -68,6 +84,11 @@ class PostgresStore:
         """Whether `close` was called."""
         return self._connections.closed
 
+    @property
+    def jobs(self) -> PostgresJobs:
+        """The durable jobs of this memory."""
+        return PostgresJobs(self._connections)
+
     def __repr__(self) -> str:
         return f"PostgresStore({self.location!r})"
 
@@ -100,7 +121,10 @@ class PostgresStore:
         deletion = self._connections.writing(
             sight, lambda db: erasing.erase(db, scope, events, actor=actor, at=at, reason=reason)
         )
-        return deletion if self._scrub(erasing.TOUCHED) else replace(deletion, state="pending")
+        if self._scrub(erasing.TOUCHED):
+            return deletion
+        self.set_setting(erasing.UNFINISHED, deletion.digest)
+        return replace(deletion, state="pending")
 
     def touch(self, rows: Sequence[Row], at: datetime) -> None:
         """Counts a recall of these engram versions."""
@@ -112,6 +136,11 @@ class PostgresStore:
         """Erases everything but the audit."""
         self._connections.writing(WHOLE, lambda db: erasing.reset(db, datetime.now(UTC)))
         self._scrub(tuple(TABLES))
+
+    def looked(self, writer: str, namespace: str, number: int) -> None:
+        """Notes that a writer has looked at every journal entry of the namespace's tenant up to a number."""
+        sight = Sight.of(Scope(namespace))
+        self._connections.writing(sight, lambda db: jobs.looked(db, writer, sight.tenant, number))
 
     def set_setting(self, key: str, value: str) -> None:
         """Sets what holds for the whole store."""
@@ -128,6 +157,16 @@ class PostgresStore:
     def drop_vectors(self, *, keep: str, limit: int = 10_000) -> int:
         """Removes at most `limit` vectors of embedders other than `keep`; how many went."""
         return self._connections.writing(WHOLE, lambda db: settings.drop_vectors(db, keep, limit))
+
+    def finish_erasing(self) -> bool:
+        """Takes out the dead rows that an erase had to leave; True when none are left, False while somebody reads them."""
+        mark = self.setting(erasing.UNFINISHED)
+        if mark is None:
+            return True
+        if not self._scrub(erasing.TOUCHED):
+            return False
+        self._connections.writing(WHOLE, lambda db: settings.drop_setting(db, erasing.UNFINISHED, mark))
+        return True
 
     def _scrub(self, tables: Sequence[str]) -> bool:
         with self._connections.outside() as db:
@@ -186,6 +225,11 @@ class PostgresStore:
         with self._connections.reading(Sight.of(scope)) as db:
             return reading.matching(db, scope, where)
 
+    def version(self, id: str, version: int) -> Engram | None:
+        """One version of an engram as it stood; None where there is none."""
+        with self._connections.reading(WHOLE) as db:
+            return reading.version(db, id, version)
+
     def versions(self, id: str) -> list[Revision]:
         """Every version of an engram, or of all engrams that name this event as source, oldest first."""
         with self._connections.reading(WHOLE) as db:
@@ -211,6 +255,16 @@ class PostgresStore:
         with self._connections.reading(WHOLE) as db:
             return reading.namespaces(db)
 
+    def progress(self, writer: str) -> Progress:
+        """How far a writer has come with the journals of all tenants."""
+        with self._connections.reading(WHOLE) as db:
+            return jobs.progress(db, writer)
+
+    def behind(self, writer: str, *, limit: int = 1000) -> list[tuple[int, Event]]:
+        """Journal entries of every kind that a writer has not looked at, in their order: those of one tenant."""
+        with self._connections.reading(WHOLE) as db:
+            return jobs.behind(db, writer, limit)
+
     def known_sources(self, namespace: str, sources: Sequence[str]) -> set[str]:
         """Which of these `Event.source` values are already in the journal of exactly this namespace."""
         with self._connections.reading(Sight.of(Scope(namespace))) as db:
@@ -220,6 +274,11 @@ class PostgresStore:
         """What holds for the whole store; None where nobody has said."""
         with self._connections.reading(WHOLE) as db:
             return settings.setting(db, key)
+
+    def settings(self, prefix: str) -> dict[str, str]:
+        """The settings whose keys begin so, by key."""
+        with self._connections.reading(WHOLE) as db:
+            return settings.settings(db, prefix)
 
     def without_vector(
         self, fingerprint: str, *, after: int = 0, limit: int = 1000
@@ -264,6 +323,27 @@ class PostgresStore:
         with self._connections.reading(Sight.of(scope)) as db:
             return loading.closings(db, scope, after)
 
+    # --- for a move (`store.moving`)
+
+    def causes(self, rows: Sequence[Row]) -> dict[int, Cause]:
+        """What brought these versions about, by row."""
+        with self._connections.reading(WHOLE) as db:
+            return remains.causes(db, rows)
+
+    def tombstones(self) -> list[Tombstone]:
+        """Every erased event."""
+        with self._connections.reading(WHOLE) as db:
+            return remains.tombstones(db)
+
+    def receipts(self) -> list[Kept]:
+        """Every idempotency key."""
+        with self._connections.reading(WHOLE) as db:
+            return remains.receipts(db)
+
+    def put_remains(self, tombstones: Sequence[Tombstone], receipts: Sequence[Kept]) -> None:
+        """Keeps tombstones and receipts; those that are there already stay."""
+        self._connections.writing(WHOLE, lambda db: remains.put(db, tombstones, receipts))
+
     # --- care
 
     def check(self) -> list[Problem]:
@@ -272,8 +352,26 @@ class PostgresStore:
             return care.problems(db, self._connections.address.schema)
 
     def backup(self, path: Path, *, progress: Callable[[int, int], None] | None = None) -> None:
-        """Writes a consistent copy, a memory in one file, while others read and write."""
-        raise NotImplementedError
+        """Writes a consistent copy, a memory in one file, while others read and write.
+
+        Raises:
+            NotAMemory: something else lies at the path; it is left alone.
+            Full, Unavailable: the file cannot be written.
+        """
+        file = Path(path).expanduser().resolve()
+        part = file.with_name(f"{file.name}.{os.getpid()}.part")
+        if file.exists():
+            SqliteStore.open(file).close()  # raises where it is no memory; an earlier backup is replaced
+        try:
+            with self._connections.frozen() as connections:
+                copy = SqliteStore.open(part)
+                try:
+                    move(PostgresStore(connections), copy, progress)
+                finally:
+                    copy.close()
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
 
     def vacuum(self) -> None:
         """Writes the tables anew, without what was erased; others wait until each is done.

@@ -27,6 +27,7 @@ from engrams.store.postgres.auditing import append_audit
 from engrams.store.postgres.cells import Vector, path_cell, tenant_of, text_of
 from engrams.store.postgres.connections import Sight
 from engrams.store.postgres.inserting import Cells, insert
+from engrams.store.postgres.jobs import advance, put
 from engrams.store.postgres.positions import Position, hold_all
 from engrams.store.postgres.settings import require_settings
 from engrams.store.rules import (
@@ -95,6 +96,7 @@ def prepare(change: Commit) -> Prepared:
         for g, entry, how, reason, event in every_version(change)
     ]
     paths = {path_cell(change.receipt.namespace), *(path for path, _ in events), *(row[0] for row in engrams)}
+    paths |= {path_cell(job.namespace) for job in change.jobs}
     return Prepared(frozenset(paths), events, engrams)
 
 
@@ -121,7 +123,13 @@ def commit(db: Connection[Any], change: Commit, prepared: Prepared) -> Receipt:
         "on conflict do nothing",
     )
     if change.events:
+        before = {tenant: position.event for tenant, position in positions.items()}
         _write_events(db, change.events, prepared, positions)
+        for tenant, position in positions.items():
+            if change.writer is not None and position.event > before[tenant]:
+                advance(db, change.writer, tenant, before[tenant], position.event)
+    if change.jobs:
+        put(db, change.jobs)
     if prepared.engrams:
         _require_versions(db, change)
         _close_revised(db, change, positions)
@@ -247,18 +255,21 @@ def _require_versions(db: Connection[Any], change: Commit) -> None:
         rows = db.execute(
             "select id, max(version) from engrams where id = any(%s::text[]) group by id", [ids]
         ).fetchall()
-        require_next(change.revised, {text_of(id): version for id, version in rows})
+        require_next(change.revised, {text_of(id): version for id, version in rows}, replayed=change.replayed)
 
 
 def _close_revised(db: Connection[Any], change: Commit, positions: dict[str, Position]) -> None:
     changes = []
     for each in change.revised:
         # Never before it began, also when the clock went backwards: then the version was current for no time at all.
-        tenant, namespace, row, closed = db.execute(
+        standing = db.execute(
             "update engrams set closed_at = greatest(recorded_at, %s) where id = %s and closed_at = %s "
             'returning tenant, namespace, "row", closed_at',
             (time_cell(each.engram.recorded_at), each.engram.id, OPEN),
-        ).fetchone() or _none_open(each.engram.id)
+        ).fetchone()
+        if standing is None and change.replayed:
+            continue  # the first version that is brought back
+        tenant, namespace, row, closed = standing or _none_open(each.engram.id)
         changes.append((tenant, namespace, positions[tenant].next_change(), row, closed))
     insert(db, 'changes (tenant, namespace, change, "row", closed_at)', changes)
 

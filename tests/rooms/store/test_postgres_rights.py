@@ -11,11 +11,23 @@ import pytest
 from psycopg import errors as pg
 
 from engrams.ports import Store
-from engrams.records import Scope
+from engrams.records import Job, Scope
 from engrams.store import open_store
 from engrams.store.postgres.connections import ROLE
-from engrams.store.postgres.schema import SHARED, SPREAD, TABLES
-from tests.contracts.stores import HERE, add, commit_of, entry, erase, from_event, link, note, revise, said
+from engrams.store.postgres.schema import COUNTED, SHARED, SPREAD, TABLES
+from tests.contracts.stores import (
+    HERE,
+    add,
+    at,
+    commit_of,
+    entry,
+    erase,
+    from_event,
+    link,
+    note,
+    revise,
+    said,
+)
 from tests.postgres_server import SERVER
 
 PLACES = ("acme/alice", "acme/bob", "globex/alice")
@@ -35,7 +47,12 @@ class Place:
         gone, kept = said("gone", namespace), said("kept", namespace, source="file#1")
         vectors = {"model": np.array([1.0, 0.0], np.float32)}
         passages = [(from_event(event), entry(vectors=vectors)) for event in (gone, kept)]
-        self.store.commit(commit_of([gone, kept], passages, namespace, idempotency=("key", "digest")))
+        job = Job(f"j-{namespace}", "derive", "key", namespace, "engrams", at(0), at(0))
+        self.store.commit(
+            commit_of(
+                [gone, kept], passages, namespace, idempotency=("key", "digest"), jobs=(job,), writer="w"
+            )
+        )
         first = passages[1][0]
         other = note(f"n-{namespace}", (first.id,), namespace=namespace, recall_count=1)
         self.store.commit(commit_of((), [other], namespace, links=(link(first, other),)))
@@ -44,7 +61,7 @@ class Place:
 
     def seen(self, table: str, tenant: str | None, path: str | None) -> set[str]:
         """The namespaces (tenants, of `position`) that plain SQL finds in a table as the role."""
-        column = "tenant" if table == "position" else "namespace"
+        column = "tenant" if table in COUNTED else "namespace"
         with self.db.transaction():
             self.act(tenant, path)
             rows = self.db.execute(f"select distinct {column} from {self.schema}.{table}")
@@ -88,7 +105,7 @@ def test_who_names_nothing_sees_nothing(place: Place, table: str) -> None:
     with fresh:
         fresh.execute(f"set role {ROLE}")
         assert fresh.execute(f"select count(*) from {place.schema}.{table}").fetchone() == (0,)
-    if table != "position":
+    if table not in COUNTED:
         assert place.seen(table, "acme", None) == set()
     assert place.seen(table, None, "*") == set()
     assert (
@@ -96,9 +113,10 @@ def test_who_names_nothing_sees_nothing(place: Place, table: str) -> None:
     )  # what the settings are after a transaction that had named something
 
 
-def test_the_counters_of_other_tenants_are_not_seen(place: Place) -> None:
-    assert place.seen("position", "*", "*") >= {"acme", "globex"}
-    assert place.seen("position", "acme", "acme/alice") == {"acme"}
+@pytest.mark.parametrize("table", ["position", "writers"])
+def test_the_counters_of_other_tenants_are_not_seen(place: Place, table: str) -> None:
+    assert place.seen(table, "*", "*") >= {"acme", "globex"}
+    assert place.seen(table, "acme", "acme/alice") == {"acme"}
 
 
 def test_nothing_is_written_outside_the_path(place: Place) -> None:
