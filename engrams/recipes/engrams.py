@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engrams.compose.abstain import NeedConfidence
 from engrams.compose.steps import FitBudget, OrderForReading, Render
 from engrams.ingest.segment import SplitPassages
 from engrams.organise.embed import Embed
@@ -9,6 +10,7 @@ from engrams.organise.entities import NameEntities
 from engrams.recall.by_meaning import StaticMaxSim
 from engrams.recall.by_vectors import DenseScores
 from engrams.recall.by_words import SessionScores, WindowScores, WordScores
+from engrams.recall.confidence import Confidence
 from engrams.recall.cues import LengthCue, QuestionCues, RoleMatch, SpeakerMatch
 from engrams.recall.fuse import Shortlist, SumStandardised
 from engrams.recall.graph import GraphScores
@@ -70,7 +72,9 @@ ENGRAMS = Recipe(
     >> StaticMaxSim(before=0.8, after=0.5)
     >> GraphScores(by=SUM)
     >> SUM
+    >> Confidence()
     >> Top(k=50)
+    >> NeedConfidence(least=0.15)
     >> FitBudget()
     >> OrderForReading()
     >> Render(),
