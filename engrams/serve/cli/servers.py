@@ -35,7 +35,8 @@ def up(call: Call, /, folder: str | None, port: int) -> None:
     from engrams.memory import local_server
 
     with local_server(Path(folder) if folder else _folder(), port) as server:
-        signal.signal(signal.SIGTERM, _as_interrupt)
+        for ask in (signal.SIGINT, signal.SIGTERM):  # also where a shell started it in the background
+            signal.signal(ask, _as_interrupt)
         if call.out.as_json:
             call.out.json({"url": server.url, "folder": str(server.folder), "pid": server.pid})
         else:
