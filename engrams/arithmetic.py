@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.integer]
 
 #: Values worked on at once where a pass needs wider numbers: 128 KB of float64, half of a processor's second cache.
@@ -138,27 +139,34 @@ class Runs:
 def page_rank(
     passage: Indices,
     name: Indices,
-    passages: Floats,
-    names: Floats,
+    from_passage: Doubles,
+    from_name: Doubles,
+    start: Floats,
+    start_names: Floats,
     damping: float,
     rounds: int,
 ) -> Floats:
     """Personalised PageRank of the passages in a graph of passages and names, float32[n].
 
-    int[m] and int[m] are the edges; float32[n] and float32[e], not all 0, say where the walk starts, in parts of their sum.
-    With chance `damping` a step follows an edge, all edges of a node alike, else it starts again; after `rounds` steps what
-    is left out is below damping ** rounds.
+    Edge i of m joins `passage[i]` and `name[i]`; a step from there follows it with chance `from_passage[i]` or
+    `from_name[i]` (see `chances`), float64[m]. float32[n] and float32[e], not all 0, say where the walk starts, in parts
+    of their sum. With chance `damping` a step follows an edge, else it starts again; after `rounds` steps what is left
+    out is below damping ** rounds.
 
     Source: Haveliwala 2002 (topic-sensitive PageRank), by power iteration.
     """
-    n, e = len(passages), len(names)
-    total = float(passages.sum() + names.sum())
-    start, start_names = passages / total, names / total
-    from_passage = 1 / np.maximum(np.bincount(passage, minlength=n), 1)[passage]
-    from_name = 1 / np.maximum(np.bincount(name, minlength=e), 1)[name]
-    here, there = start, start_names
+    n, e = len(start), len(start_names)
+    total = float(start.sum() + start_names.sum())
+    again, again_names = start * ((1 - damping) / total), start_names * ((1 - damping) / total)
+    here, there = start / total, start_names / total
     for _ in range(rounds):
         onward = np.bincount(name, here[passage] * from_passage, e)
         back = np.bincount(passage, there[name] * from_name, n)
-        here, there = (1 - damping) * start + damping * back, (1 - damping) * start_names + damping * onward
+        here, there = again + damping * back, again_names + damping * onward
     return here.astype(np.float32)
+
+
+def chances(end: Indices, size: int) -> Doubles:
+    """The chance of each edge among those that leave its end, all alike: float64[m] of int[m] ends, 0 <= end < size."""
+    shares: Doubles = 1 / np.maximum(np.bincount(end, minlength=size), 1)
+    return shares[end]

@@ -142,9 +142,15 @@ NAME_MARK = "\x1f"
 """Stands before a name where it is hashed as a whole, so that it shares no hash with a word. No text has it."""
 
 
+def name_words(text: str) -> list[str]:
+    """The words of a text as names are hashed: folded, without possessive endings."""
+    return [word.removesuffix("'s") for word in words(text)]
+
+
+@lru_cache(maxsize=STEM_CACHE_WORDS)
 def name_hash(name: str) -> int:
     """A name as the index keeps it: the hash of its words, however they are written, apart from those of words alone."""
-    return term_hash(NAME_MARK + " ".join(word.removesuffix("'s") for word in words(name)))
+    return zlib.crc32((NAME_MARK + " ".join(name_words(name))).encode("utf-8", "surrogatepass"))
 
 
 NICKNAME_LETTERS = 3

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from engrams.arithmetic import page_rank, top_k
+from engrams.arithmetic import Doubles, chances, page_rank, top_k
 from engrams.errors import BadSetting
 from engrams.ports import Float32, Int64, UInt32, View
 from engrams.recall.derived import once
 from engrams.recall.found import Found, Signal
 from engrams.recall.fuse import SumStandardised, is_dialogue
 from engrams.step import Run, Step
-from engrams.words import name_hash, words
+from engrams.words import name_hash, name_words
 
 LONGEST_NAME = 6
 """Words of the longest name looked for in a question."""
@@ -28,12 +29,19 @@ LEAST = 1e-7
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Passages and names: pair i joins passage `passage[i]` (of `size`) and name `name[i]`, hashed as `hashes[name[i]]`."""
+    """Passages and names: pair i joins passage `passage[i]` (of `size`) and name `name[i]`, hashed as `hashes[name[i]]`.
+
+    `from_passage` and `from_name` are the chances of a walk to take the pair from either end, `held` int64[e] how many
+    passages hold each name.
+    """
 
     size: int
     passage: Int64
     name: Int64
     hashes: UInt32
+    from_passage: Doubles
+    from_name: Doubles
+    held: Int64
 
     @classmethod
     def of(cls, view: View, rows: npt.NDArray[np.integer]) -> Graph:
@@ -43,15 +51,22 @@ class Graph:
         place[rows] = np.arange(len(rows))
         inside = place[held] >= 0
         distinct, name = np.unique(hashes[inside], return_inverse=True)
-        return cls(len(rows), place[held[inside]], name.astype(np.int64), distinct)
+        passage = place[held[inside]]
+        return cls(
+            len(rows),
+            passage,
+            name.astype(np.int64),
+            distinct,
+            chances(passage, len(rows)),
+            chances(name, len(distinct)),
+            np.bincount(name, minlength=len(distinct)).astype(np.int64),
+        )
 
-    def places(self, hashes: list[int]) -> Int64:
-        """The numbers of the names that are there, of some hashes."""
+    def places(self, hashes: Sequence[int]) -> Int64:
+        """The numbers of the names with these hashes, int64[len(hashes)]; -1 for one that is not there."""
         wanted = np.array(hashes, dtype=np.uint32)
-        at = np.searchsorted(self.hashes, wanted)
-        there = at < len(self.hashes)
-        there[there] = self.hashes[at[there]] == wanted[there]
-        return at[there].astype(np.int64)
+        at = np.minimum(np.searchsorted(self.hashes, wanted), max(len(self.hashes) - 1, 0))
+        return np.where(self.hashes[at] == wanted, at, -1).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -92,7 +107,16 @@ class GraphScores(Step[Found, Found]):
             return without
         passages = self._seeds(without, run)
         names = _seeds_of_names(graph, value.query.text)
-        rank = page_rank(graph.passage, graph.name, passages, names, self.damping, self.rounds)
+        rank = page_rank(
+            graph.passage,
+            graph.name,
+            graph.from_passage,
+            graph.from_name,
+            passages,
+            names,
+            self.damping,
+            self.rounds,
+        )
         logs = np.log(rank + LEAST).astype(np.float32)
         return value.with_signal("graph", Signal(logs, float(logs.mean()), float(logs.std())))
 
@@ -117,27 +141,27 @@ class GraphScores(Step[Found, Found]):
 def _seeds_of_names(graph: Graph, question: str) -> Float32:
     """Where the walk starts among names, float32[e], summing to 1; rare names more; all 0 where none is named."""
     start = np.zeros(len(graph.hashes), dtype=np.float32)
-    places = np.unique(graph.places(_named_in(graph, question)))
-    if len(places):
-        held = np.bincount(graph.name, minlength=len(start))[places]
-        start[places] = 1 / held
+    places = sorted(set(_named_in(graph, question)))
+    if places:
+        start[places] = 1 / graph.held[places]
         start /= start.sum()
     return start
 
 
 def _named_in(graph: Graph, question: str) -> list[int]:
-    """Hashes of the names in a question, the longest first at each place, whether capitalised or not."""
-    said = words(question)
+    """The names in a question, by number: the longest first at each place, whether capitalised or not."""
+    said = name_words(question)
+    spans = [
+        (begin, begin + length)
+        for begin in range(len(said))
+        for length in range(min(LONGEST_NAME, len(said) - begin), 0, -1)
+    ]
+    texts = [" ".join(said[begin:end]) for begin, end in spans]
+    places = graph.places([name_hash(text) for text in texts]) if texts else ()
     found: list[int] = []
-    at = 0
-    while at < len(said):
-        step = 1
-        for length in range(min(LONGEST_NAME, len(said) - at), 0, -1):
-            name = " ".join(said[at : at + length])
-            hashed = name_hash(name)
-            if len(name) >= SHORTEST_NAME and len(graph.places([hashed])):
-                found.append(hashed)
-                step = length
-                break
-        at += step
+    free = 0
+    for (begin, end), text, place in zip(spans, texts, places, strict=True):
+        if begin >= free and place >= 0 and len(text) >= SHORTEST_NAME:
+            found.append(int(place))
+            free = end
     return found

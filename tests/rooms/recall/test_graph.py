@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engrams.arithmetic import page_rank
+from engrams.arithmetic import chances, page_rank
 from engrams.errors import BadSetting
 from engrams.recall.found import Found, Signal
 from engrams.recall.fuse import SumStandardised
@@ -39,20 +39,27 @@ def based(view: HandView, *values: float, text: str = "?") -> Found:
     return asked.with_signal("base", Signal(np.array(values, np.float32)))
 
 
+def walk(
+    passage: np.ndarray, name: np.ndarray, start: np.ndarray, names: np.ndarray, rounds: int
+) -> np.ndarray:  # type: ignore[type-arg]
+    leaving = chances(passage, len(start)), chances(name, len(names))
+    return page_rank(passage, name, *leaving, start, names, 0.5, rounds)
+
+
 def test_the_walk_of_one_round_is_what_the_edges_say() -> None:
     # Passage 0 speaks of names 0 and 1, passage 1 of name 1. Start: all at passage 0.
     passage, name = np.array([0, 0, 1]), np.array([0, 1, 1])
     start, nowhere = np.array([1, 0], np.float32), np.array([0, 0], np.float32)
     # Round 1: half starts again, half stands at the names, a quarter each: nothing else at a passage yet.
-    assert page_rank(passage, name, start, nowhere, 0.5, 1).tolist() == [0.5, 0]
+    assert walk(passage, name, start, nowhere, 1).tolist() == [0.5, 0]
     # Round 2: name 0's quarter goes back to passage 0, name 1's by halves to both, all damped by a half.
-    assert page_rank(passage, name, start, nowhere, 0.5, 2).tolist() == [0.5 + 0.125 + 0.0625, 0.0625]
+    assert walk(passage, name, start, nowhere, 2).tolist() == [0.5 + 0.125 + 0.0625, 0.0625]
 
 
 def test_starting_at_a_name_reaches_who_speaks_of_it() -> None:
     passage, name = np.array([0, 1, 2]), np.array([0, 1, 1])
     nowhere, start = np.zeros(3, np.float32), np.array([0, 2], np.float32)
-    assert page_rank(passage, name, nowhere, start, 0.5, 1).tolist() == [0, 0.25, 0.25]
+    assert walk(passage, name, nowhere, start, 1).tolist() == [0, 0.25, 0.25]
 
 
 def test_the_graph_of_some_rows_holds_their_names_alone() -> None:
@@ -61,7 +68,7 @@ def test_the_graph_of_some_rows_holds_their_names_alone() -> None:
     assert graph.size == 2
     assert graph.passage.tolist() == [0, 1]
     assert sorted(graph.hashes.tolist()) == sorted([name_hash("Bern"), name_hash("Oslo")])
-    assert len(graph.places([name_hash("Aare")])) == 0
+    assert graph.places([name_hash("Aare"), int(graph.hashes[1]), 0]).tolist() == [-1, 1, -1]
 
 
 def test_what_the_best_passage_speaks_of_leads_on() -> None:
