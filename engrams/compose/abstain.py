@@ -18,7 +18,7 @@ class NeedConfidence(Step[Ranked[Engram], Ranked[Engram]]):
     `least` is chosen so that at most one answerable question in fifty is lost (docs, "How sure is it?").
     """
 
-    least: float = 0.15
+    least: float = 0.14
 
     composes: ClassVar[bool] = True
 

@@ -74,7 +74,7 @@ ENGRAMS = Recipe(
     >> SUM
     >> Confidence()
     >> Top(k=50)
-    >> NeedConfidence(least=0.15)
+    >> NeedConfidence(least=0.14)
     >> FitBudget()
     >> OrderForReading()
     >> Render(),
