@@ -197,6 +197,7 @@ def measure(arguments: argparse.Namespace) -> None:
 def report(arguments: argparse.Namespace) -> None:
     """Writes the figures of all models that were measured. The vectors' weight in the sum is the base's best."""
     from finetune import measure, report
+    from finetune.model import ADAPTED, ADAPTED_LAYERS, LONGEST, RANK, RATE
 
     from engrams.recipes.engrams import SUM
 
@@ -204,7 +205,22 @@ def report(arguments: argparse.Namespace) -> None:
         path = arguments.out / f"outcomes-{name}-{model}.json"
         return json.loads(path.read_text()) if path.is_file() else {}
 
-    out: dict[str, object] = {"training": {}, "weights": {}, "sets": {}}
+    out: dict[str, object] = {
+        "settings": {
+            "rank": RANK,
+            "layers": list(ADAPTED_LAYERS),
+            "adapted": list(ADAPTED),
+            "rate": RATE,
+            "longest": LONGEST,
+            "passage_share": PASSAGE_SHARE,
+            "words": arguments.words,
+            "shortlist": measure.SHORTLIST,
+            "house": {kind: dict(getattr(SUM, kind)) for kind in ("dialogue", "notes")},
+        },
+        "training": {},
+        "weights": {},
+        "sets": {},
+    }
     for path in sorted(arguments.out.glob("delta-*.json")):
         out["training"][path.stem.removeprefix("delta-")] = json.loads(path.read_text())
     for kind, names in (("dialogue", ("locomo",)), ("notes", ("musique", "hotpotqa"))):
@@ -286,6 +302,7 @@ def main() -> None:
     graphing.set_defaults(run=make_graph)
     reporting = tasks.add_parser("report")
     reporting.add_argument("--file", type=Path, required=True)
+    reporting.add_argument("--words", type=float, default=0.0, help="as it was given to train")
     reporting.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     reporting.add_argument("--folds", nargs="+", default=["0", "1"])
     reporting.set_defaults(run=report)
