@@ -14,6 +14,7 @@ from engrams.recall.confidence import Confidence
 from engrams.recall.cues import LengthCue, QuestionCues, RoleMatch, SpeakerMatch
 from engrams.recall.fuse import Shortlist, SumStandardised
 from engrams.recall.graph import GraphScores
+from engrams.recall.learnt import Rerank
 from engrams.recall.question import ReadQuestion
 from engrams.recall.select import Top
 from engrams.recall.when import DateMatch, SpokenDates, TellsWhen
@@ -73,6 +74,7 @@ ENGRAMS = Recipe(
     >> GraphScores(by=SUM)
     >> SUM
     >> Confidence()
+    >> Rerank()
     >> Top(k=50)
     >> NeedConfidence(least=0.14)
     >> FitBudget()

@@ -1,7 +1,8 @@
 """What an erase takes with it, whatever the database.
 
 A version goes when the event that brought it about goes, or when every source it rests on goes. What a person said
-about an engram (a correction, a pin) is no support of that engram: it goes with it.
+about an engram (a correction, a pin) is no support of that engram: it goes with it. A version of a scorer goes when any of
+its sources goes, or a version before it: what was learnt from something gone cannot be told apart from the rest.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ class Version:
     id: str
     event: str | None
     sources: tuple[str, ...]
+    learnt: bool = False  # of a scorer
 
 
 @dataclass(slots=True)
@@ -95,7 +97,11 @@ def _judge(doomed: Doomed, id: str, versions: Sequence[Version], said: set[str])
     floating = []
     for version in versions:
         support = [source for source in version.sources if source not in said]
-        if version.event in doomed.events or (support and all(source in gone for source in support)):
+        if version.learnt:
+            lost = bool(doomed.versions.keys() & {v.row for v in versions}) or any(s in gone for s in support)
+        else:
+            lost = bool(support) and all(source in gone for source in support)
+        if version.event in doomed.events or lost:
             doomed.versions[version.row] = version
         elif not support and version.sources:
             floating.append(version)

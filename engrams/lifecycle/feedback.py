@@ -1,0 +1,263 @@
+"""Feedback: what a person or agent made of the hits is journalled, and moves the scorer of the namespace.
+
+The journal holds all that learning needs: each verdict is an event about one engram, with the question, the shares of the
+signals that engram had, and those of the hits shown beside it. The scorer is derived from these events in their order; a new
+version rests on the version before it and on the events of one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from engrams.errors import BadSetting, Busy, NotFound, UsageError
+from engrams.lifecycle.embedding import require_embedder
+from engrams.lifecycle.opening import House
+from engrams.ports import Commit, Entry, Revised, Where
+from engrams.recall.learnt import SHARE, WRITER, Learnt, Rerank, Verdict, factors_of, scorer_id
+from engrams.recipe import Recipe
+from engrams.records import (
+    SCORER,
+    Derived,
+    Engram,
+    Event,
+    Hit,
+    Query,
+    Receipt,
+    Scope,
+    Scored,
+    new_event_id,
+)
+from engrams.step import walk
+
+#: How deep a hit may lie to be marked: what nobody looked through was not found by this question.
+DEEPEST = 1000
+#: Digits of a share in the journal: far below what any verdict moves.
+DIGITS = 4
+#: How often a scorer is learnt anew on what somebody else taught it meanwhile.
+ATTEMPTS = 5
+#: Feedback events read at once.
+PAGE = 1000
+#: What the index keeps of a scorer: nothing, since nobody looks for it.
+_UNINDEXED = Entry(0, np.empty(0, np.uint32), np.empty(0, np.uint8), np.empty(0, np.uint16))
+
+Marks = str | Hit | Iterable[str | Hit]
+
+
+def feedback(house: House, asked: Query, cited: Marks, chosen: Marks, wrong: Marks) -> Receipt:
+    """Journals verdicts on hits of a question and learns from them: the work behind `Memory.feedback`.
+
+    Raises:
+        UsageError: no verdict, two on one hit, or a recipe that does not learn.
+        NotFound: an id that is not among what this question finds. Nothing was written.
+    """
+    if learner_of(house.recipe) is None:
+        raise UsageError(
+            f"the recipe {house.recipe.name!r} does not learn from feedback; open the memory with one that has a step "
+            "Rerank, such as 'engrams'"
+        )
+    marks = _marks(cited=cited, chosen=chosen, wrong=wrong)
+    if not marks:
+        raise UsageError("feedback: give the ids of hits as cited, chosen or wrong")
+    require_embedder(house)
+    shown, verdicts = _look_up(house, asked, marks)
+    now = house.now(asked.scope.namespace)
+    events = []
+    for scored, verdict in verdicts:
+        alike = ("wrong",) if verdict == "wrong" else ("cited", "chosen")
+        same = {s.item.id for s, v in verdicts if v in alike}
+        beside = [s for s in shown if s.item.id not in same]
+        names = sorted(name for name in scored.parts if name != SHARE)
+        events.append(
+            Event(
+                id=new_event_id(),
+                namespace=asked.scope.namespace,
+                content=asked.text,
+                role="system",
+                occurred_at=now,
+                recorded_at=now,
+                kind="feedback",
+                session=scored.item.session,
+                agent_id=scored.item.agent_id,
+                run_id=scored.item.run_id,
+                metadata={
+                    "verdict": verdict,
+                    "signals": names,
+                    "shares": _row(scored, names),
+                    "beside": [_row(s, names) for s in beside],
+                },
+                target=scored.item.id,
+            )
+        )
+    return keep(house, events)
+
+
+def keep(house: House, events: Sequence[Event]) -> Receipt:
+    """Journals feedback events of one namespace together with the scorer that follows from them."""
+    namespace = events[0].namespace
+    for attempt in range(1, ATTEMPTS + 1):
+        standing = _standing(house, namespace)
+        factors = _learnt(house, factors_of(standing.metadata) if standing else {}, events)
+        try:
+            return _commit(house, namespace, standing, factors, events, journalled=tuple(events))
+        except (Busy, UsageError):
+            after = _standing(house, namespace)
+            if attempt == ATTEMPTS or (after and after.version) == (standing and standing.version):
+                raise
+    raise AssertionError("unreachable")
+
+
+def relearn(house: House, namespace: str) -> bool:
+    """Derives a namespace's scorer from all feedback in the journal; whether it says something else than before."""
+    events: list[Event] = []
+    after = 0
+    while found := house.store.journal(
+        Scope(namespace), Where(), kinds=("feedback",), after=after, limit=PAGE
+    ):
+        events += [event for _, event in found]
+        after = found[-1][0]
+    standing = _standing(house, namespace)
+    factors = _learnt(house, {}, events)
+    if not events or (standing is not None and factors == factors_of(standing.metadata)):
+        return False
+    _commit(house, namespace, standing, factors, events, journalled=())
+    return True
+
+
+def taught(house: House, namespace: str) -> bool:
+    """Whether a namespace has a scorer."""
+    return _standing(house, namespace) is not None
+
+
+def learner_of(recipe: Recipe) -> Learnt | None:
+    """How a recipe learns from feedback; None where it does not."""
+    return next((step.by for _, step in walk(recipe.read) if isinstance(step, Rerank)), None)
+
+
+def _learnt(house: House, factors: Mapping[str, float], events: Iterable[Event]) -> dict[str, float]:
+    learner = learner_of(house.recipe) or Learnt()
+    held = dict(factors)
+    for event in events:
+        names, beside = event.metadata["signals"], event.metadata["beside"]
+        hit = dict(zip(names, event.metadata["shares"], strict=True))
+        others = [dict(zip(names, row, strict=True)) for row in beside]
+        held = learner.moved(held, hit, others, event.metadata["verdict"])
+    return held
+
+
+def _commit(
+    house: House,
+    namespace: str,
+    standing: Engram | None,
+    factors: Mapping[str, float],
+    events: Sequence[Event],
+    *,
+    journalled: tuple[Event, ...],
+) -> Receipt:
+    at, sources = events[-1].recorded_at, tuple(e.id for e in events)
+    scorer = Engram(
+        id=scorer_id(namespace),
+        namespace=namespace,
+        recipe=WRITER,
+        kind=SCORER,
+        content=_told(factors),
+        occurred_at=at,
+        recorded_at=at,
+        sources=sources,
+        metadata={"factors": dict(factors)},
+    )
+    new: tuple[tuple[Engram, Entry], ...] = ()
+    revised: tuple[Revised, ...] = ()
+    if standing is None:
+        new = ((scorer, _UNINDEXED),)
+    else:
+        scorer = replace(scorer, version=standing.version + 1, state=standing.state, pinned=standing.pinned)
+        reason = "feedback" if journalled else "learnt anew"
+        revised = (Revised(scorer, _UNINDEXED, "UPDATE", reason, sources[-1]),)
+    return house.store.commit(
+        Commit(
+            receipt=Receipt(
+                namespace,
+                tuple(e.id for e in journalled),
+                (Derived(scorer.id, SCORER, "UPDATE" if standing else "ADD", sources),),
+            ),
+            actor=house.actor,
+            action="feedback" if journalled else "learn",
+            recorded_at=at,
+            events=journalled,
+            engrams=new,
+            revised=revised,
+            writer=house.recipe.writer,
+        )
+    )
+
+
+def _standing(house: House, namespace: str) -> Engram | None:
+    id = scorer_id(namespace)
+    return house.store.engrams([id]).get(id)
+
+
+def _marks(**given: Marks) -> dict[str, Verdict]:
+    """The verdict on each id.
+
+    Raises:
+        BadSetting: something that is no id and no hit.
+        UsageError: two verdicts on one id.
+    """
+    found: dict[str, Verdict] = {}
+    for verdict, held in given.items():
+        several: object = [held] if isinstance(held, str | Hit) else held
+        if not isinstance(several, Iterable):
+            raise BadSetting(verdict, held, "ids or hits, in a list")
+        for mark in several:
+            id = mark.id if isinstance(mark, Hit) else mark
+            if not isinstance(id, str):
+                raise BadSetting(verdict, mark, "the id of a hit, engram or event as text, or a hit")
+            if found.get(id, verdict) != verdict:
+                raise UsageError(
+                    f"feedback: {id} is given as {found[id]} and as {verdict}; it is one of them"
+                )
+            found[id] = verdict  # type: ignore[assignment]
+    return found
+
+
+def _look_up(
+    house: House, asked: Query, marks: Mapping[str, Verdict]
+) -> tuple[list[Scored[Engram]], list[tuple[Scored[Engram], Verdict]]]:
+    """The hits that were shown, and those that were marked, in the order of the ranking."""
+    assert asked.limit is not None
+    for depth in (asked.limit, max(DEEPEST, asked.limit)):
+        ranked = house.recipe.ranking()(replace(asked, limit=depth), house.run("read", asked.scope))
+        at = {name: s for s in ranked.items for name in (*s.item.event_ids, s.item.id)}
+        missing = [id for id in marks if id not in at]
+        if not missing:
+            break
+    else:
+        raise NotFound(
+            f"{missing[0]} is not among the first {depth:,} hits of this question in {asked.scope.namespace}; give ids "
+            "that a search with the same question and scopes has found"
+        )
+    verdicts: dict[str, Verdict] = {}
+    for id, verdict in marks.items():
+        held = at[id].item.id
+        if verdicts.get(held, verdict) != verdict:
+            raise UsageError(
+                f"feedback: {held} is given as {verdicts[held]} and as {verdict}; it is one of them"
+            )
+        verdicts[held] = verdict
+    shown = list(ranked.items[: asked.limit])
+    return shown, [(s, verdicts[s.item.id]) for s in ranked.items if s.item.id in verdicts]
+
+
+def _told(factors: Mapping[str, float]) -> str:
+    """The factors that moved, as a person reads them in `history`."""
+    moved = [
+        f"{name} ×{factor:.3f}" for name, factor in sorted(factors.items()) if f"{factor:.3f}" != "1.000"
+    ]
+    return ", ".join(moved) or "every signal as before"
+
+
+def _row(scored: Scored[Engram], names: Sequence[str]) -> list[float]:
+    return [round(scored.parts.get(name, 0.0), DIGITS) for name in names]
