@@ -36,6 +36,7 @@ from engrams.records.journal import (
 )
 from engrams.records.names import (
     NOTHING,
+    SCORER,
     Change,
     EngramId,
     EventId,
@@ -67,6 +68,7 @@ __all__ = [
     "Link",
     "Message",
     "NOTHING",
+    "SCORER",
     "Page",
     "Payload",
     "Price",

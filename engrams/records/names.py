@@ -25,6 +25,8 @@ T = TypeVar("T")
 NOTHING: Mapping[str, Json] = MappingProxyType({})
 
 EventKind = Literal["message", "correction", "rejection", "pin", "unpin", "feedback"]
+#: The kind of engrams that hold what a step learnt. Each version rests on all of its sources and on the version before it.
+SCORER = "scorer"
 State = Literal["active", "archived", "superseded"]
 Change = Literal["ADD", "UPDATE", "MERGE", "DELETE", "INVALIDATE", "EVOLVE", "AGREE", "DISAGREE", "NOOP"]
 

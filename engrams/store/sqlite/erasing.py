@@ -1,7 +1,8 @@
 """Erase: events go, and with them everything that only they support.
 
 A version goes when the event that brought it about goes, or when every source it rests on goes. What a person said
-about an engram (a correction, a pin) is no support of that engram: it goes with it. When the current version goes and
+about an engram (a correction, a pin) is no support of that engram: it goes with it. A version of a scorer goes when any of
+its sources goes, or a version before it. When the current version goes and
 an earlier one stays, that one is current again. Indexes learn of every version that went or changed.
 """
 
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from engrams.errors import NotFound
-from engrams.records import Deletion, EngramId, EventId, Scope
+from engrams.records import SCORER, Deletion, EngramId, EventId, Scope
 from engrams.store.sqlite.auditing import append_audit
 from engrams.store.sqlite.cells import text_cell, text_of, time_cell
 from engrams.store.sqlite.conditions import namespace_clause
@@ -47,6 +48,7 @@ class _Version:
     id: str
     event: str | None
     sources: tuple[str, ...]
+    learnt: bool = False  # of a scorer
 
 
 @dataclass(slots=True)
@@ -170,7 +172,11 @@ def _judge(db: sqlite3.Connection, doomed: _Doomed, id: str, versions: Sequence[
     floating = []
     for version in versions:
         support = [source for source in version.sources if source not in said]
-        if version.event in doomed.events or (support and all(source in gone for source in support)):
+        if version.learnt:
+            lost = bool(doomed.versions.keys() & {v.row for v in versions}) or any(s in gone for s in support)
+        else:
+            lost = bool(support) and all(source in gone for source in support)
+        if version.event in doomed.events or lost:
             doomed.versions[version.row] = version
         elif not support and version.sources:
             floating.append(version)
@@ -183,13 +189,15 @@ def _judge(db: sqlite3.Connection, doomed: _Doomed, id: str, versions: Sequence[
 
 def _versions(db: sqlite3.Connection, id: str) -> list[_Version]:
     rows = db.execute(
-        "select e.row, e.ns, c.event_id from engrams e join contents c on c.row = e.row where e.id = ? order by e.version",
+        "select e.row, e.ns, c.event_id, e.kind from engrams e join contents c on c.row = e.row where e.id = ? "
+        "order by e.version",
         (text_cell(id),),
     ).fetchall()
     found = []
-    for row, ns, event in rows:
+    for row, ns, event, kind in rows:
         sources = db.execute("select source from sources where row = ? order by ordinal", (row,)).fetchall()
-        found.append(_Version(row, ns, id, text_of(event), tuple(text_of(source) for (source,) in sources)))
+        named = tuple(text_of(source) for (source,) in sources)
+        found.append(_Version(row, ns, id, text_of(event), named, kind == SCORER))
     return found
 
 

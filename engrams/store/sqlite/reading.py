@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engrams.ports import Int64, Where
-from engrams.records import Engram, EngramId, Event, EventId, Link, Revision, Row, Scope, Stats
+from engrams.records import SCORER, Engram, EngramId, Event, EventId, Link, Revision, Row, Scope, Stats
 from engrams.store.sqlite.cells import (
     attachments_of,
     mapping_of,
@@ -160,7 +160,8 @@ def without_vector(
     """Active versions without a vector of an embedder, by row."""
     sql = (
         "select c.row from contents c cross join engrams e on e.ns = c.ns and e.row = c.row "
-        "where c.row > ? and e.state = 'active' and not exists (select 1 from vectors v where v.ns = c.ns "
+        f"where c.row > ? and e.state = 'active' and e.kind != '{SCORER}' "
+        "and not exists (select 1 from vectors v where v.ns = c.ns "
         "and v.row = c.row and v.model = (select model from models where fingerprint = ?)) order by c.row limit ?"
     )
     rows = [Row(row) for (row,) in db.execute(sql, (after, fingerprint, limit))]
