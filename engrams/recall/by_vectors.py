@@ -9,7 +9,7 @@ import numpy as np
 from engrams.errors import BadSetting
 from engrams.ports import Float32, View
 from engrams.recall.by_words import reach
-from engrams.recall.found import Found, Signal
+from engrams.recall.found import Found, Signal, nothing
 from engrams.step import Run, Step
 
 NAMES = ("dense", "dense nearby", "dense session")
@@ -43,9 +43,8 @@ class DenseScores(Step[Found, Found]):
         """
         own = self.cosines(value, run)
         if own is None:
-            nothing = Signal(np.zeros(len(value.rows), dtype=np.float32))
             for name in NAMES:
-                value = value.with_signal(name, nothing)
+                value = value.with_signal(name, Signal(nothing(len(value.rows))))
             return value
         found = value.with_scores("dense", own)
         found = found.with_scores("dense nearby", nearby(value.view, own))

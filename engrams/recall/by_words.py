@@ -17,6 +17,9 @@ from engrams.step import Run, Step
 SORTED_SHARE = 16
 """Touched rows are sorted while they are less than this part of all rows; above, all rows are looked through."""
 
+DENSE_SHARE = 12
+"""A term that stands in more than this part of the rows is scored in all of them: with neighbours it reaches a third."""
+
 
 def _check(step: object, k1: float, b: float) -> None:
     if k1 < 0:
@@ -86,6 +89,13 @@ class WindowScores(Step[Found, Found]):
             around = reach(view, rows, self.radius)
             for at in around:  # no row twice in one `at`, so that adding loses nothing
                 held[at] += counts
+            if (
+                len(rows) * DENSE_SHARE > size
+            ):  # the same over all rows costs less than picking out those that count
+                idf = np.float32(rarity(size, int(np.count_nonzero(held[:-1]))))
+                scores += idf * saturate(held[:-1], lengths, mean, self.k1, self.b)
+                held[:] = 0
+                continue
             near = _distinct(around, held)
             weight = saturate(held[near], lengths[near], mean, self.k1, self.b)
             scores[near] += np.float32(rarity(size, len(near))) * weight

@@ -12,7 +12,7 @@ import numpy as np
 from engrams.errors import BadSetting
 from engrams.ports import IS_QUESTION, Bool, Float32, View
 from engrams.recall.derived import once
-from engrams.recall.found import Found, Signal
+from engrams.recall.found import Found, Signal, nothing
 from engrams.step import Run, Step
 
 
@@ -24,7 +24,7 @@ class SpeakerMatch(Step[Found, Found]):
         """Adds the signal."""
         about = value.question.speaker
         if about < 0:
-            cue = np.zeros(len(value.rows), dtype=np.float32)
+            cue = nothing(len(value.rows))
         else:
             cue = np.where(value.of_rows(value.view.speaker) == about, np.float32(1), np.float32(-1))
         return value.with_signal("speaker", Signal(cue))
@@ -50,7 +50,7 @@ class RoleMatch(Step[Found, Found]):
         if self.role in roles and self.beside in roles:
             cue: Bool = view.role == roles.index(self.role)
             return cue.astype(np.float32)
-        return np.zeros(view.size, dtype=np.float32)
+        return nothing(view.size)
 
 
 @dataclass(frozen=True)

@@ -52,11 +52,21 @@ class Signal:
             return self.values
         return standardise(self.values, self.mean, self.deviation)
 
+    @property
+    def constant(self) -> bool:
+        """Whether the values are known to be one and the same: they order nothing."""
+        return len(self.values) > 1 and self.values.strides == (0,)
+
     def slope(self, weight: float) -> np.float32:
         """By how much a sum grows with the values when the signal counts `weight` times: 0 where nothing deviates."""
         if self.deviation is None:
             return np.float32(weight)
         return np.float32(weight / self.deviation if self.deviation >= LEAST_DEVIATION else 0)
+
+
+def nothing(count: int) -> Float32:
+    """`count` zeros that take no memory: the values of a cue that says nothing."""
+    return np.broadcast_to(np.float32(0), count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,8 @@ class Shortlist(Step[Found, Found]):
         signals = {**value.signals, "meaning": Signal(rough, *moments(rough))}
         scores = np.zeros(view.size, dtype=np.float32)
         for name, weight in self.by.weights(value):
-            if name in signals:  # what a signal's mean takes from all rows alike does not change their order
+            # What all rows have alike, as a signal's mean, does not change their order.
+            if name in signals and not signals[name].constant:
                 scores += signals[name].slope(weight) * signals[name].values
         if view.allowed is not None:
             scores = np.where(view.allowed, scores, -np.inf).astype(np.float32)

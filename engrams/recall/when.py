@@ -10,8 +10,9 @@ import numpy as np
 from engrams.dates import Span, sought
 from engrams.dates.marks import A_MONTH, A_WEEK, TELLS_WHEN
 from engrams.errors import BadSetting
-from engrams.ports import Float32, Int64
-from engrams.recall.found import Found, Signal
+from engrams.ports import Float32, Int64, View
+from engrams.recall.derived import once
+from engrams.recall.found import Found, Signal, nothing
 from engrams.step import Run, Step
 from engrams.words import term_hash
 
@@ -55,9 +56,10 @@ class DateMatch(Step[Found, Found]):
 
     def __call__(self, value: Found, run: Run) -> Found:
         """Adds the signal."""
-        cue = np.zeros(len(value.rows), dtype=np.float32)
+        cue = nothing(len(value.rows))
         if value.question.dates and len(cue):
-            days = value.view.occurred_at[value.rows] // MICROSECONDS_PER_DAY
+            cue = np.zeros(len(value.rows), dtype=np.float32)
+            days = value.of_rows(days_of(value.view))
             first, last = years_said(days)
             for span in concrete(value.question.dates, first - 1, last):
                 np.maximum(cue, self._fit(span, days), out=cue)
@@ -88,13 +90,14 @@ class SpokenDates(Step[Found, Found]):
     def __call__(self, value: Found, run: Run) -> Found:
         """Adds the signal."""
         view = value.view
+        if not value.question.dates or not view.size:
+            return value.with_signal("spoken", Signal(nothing(len(value.rows))))
         cue = np.zeros(view.size, dtype=np.float32)
-        if value.question.dates and view.size:
-            first, last = years_said(view.occurred_at // MICROSECONDS_PER_DAY)
-            for span in concrete(value.question.dates, first - 1, last + 1):
-                for mark, fineness in sought(span):
-                    rows, _ = view.postings(term_hash(mark))
-                    cue[rows] = np.maximum(cue[rows], fineness)
+        first, last = years_said(days_of(view))
+        for span in concrete(value.question.dates, first - 1, last + 1):
+            for mark, fineness in sought(span):
+                rows, _ = view.postings(term_hash(mark))
+                cue[rows] = np.maximum(cue[rows], fineness)
         return value.with_signal("spoken", Signal(value.of_rows(cue)))
 
 
@@ -107,8 +110,14 @@ class TellsWhen(Step[Found, Found]):
 
     def __call__(self, value: Found, run: Run) -> Found:
         """Adds the signal; all 0 for other questions."""
+        if not value.question.asks_when:
+            return value.with_signal("tells when", Signal(nothing(len(value.rows))))
         cue = np.zeros(value.view.size, dtype=np.float32)
-        if value.question.asks_when:
-            rows, _ = value.view.postings(term_hash(TELLS_WHEN))
-            cue[rows] = 1
+        rows, _ = value.view.postings(term_hash(TELLS_WHEN))
+        cue[rows] = 1
         return value.with_signal("tells when", Signal(value.of_rows(cue)))
+
+
+def days_of(view: View) -> Int64:
+    """The day of each row, counted from 1970, int64[size]."""
+    return once(view, ("days",), lambda: view.occurred_at // MICROSECONDS_PER_DAY)
