@@ -124,11 +124,15 @@ def engrams_at(db: Connection[Any], rows: Sequence[Row]) -> list[Engram]:
     """Engram versions by row, in the order asked."""
     asked = [int(row) for row in rows]
     numbers = sorted({row // ROWS_OF_A_TENANT for row in asked})
+    found_tenants = db.execute("select tenant from position where number = any(%s::bigint[])", [numbers])
+    given = {"tenants": [tenant for (tenant,) in found_tenants], "rows": asked}
+    # Said of both tables: before the server's first ANALYZE it would else read all of one for each row of the other.
     sql = (
-        f'select e."row", {_ENGRAM} from position p join engrams e on e.tenant = p.tenant {_JOINED} '
-        'where p.number = any(%s::bigint[]) and e."row" = any(%s::bigint[])'
+        f'select e."row", {_ENGRAM} from engrams e {_JOINED} '
+        'where e.tenant = any(%(tenants)s::text[]) and e."row" = any(%(rows)s::bigint[]) '
+        'and c.tenant = any(%(tenants)s::text[]) and c."row" = any(%(rows)s::bigint[])'
     )
-    found = {row[0]: row[1:] for row in db.execute(sql, (numbers, asked))}
+    found = {row[0]: row[1:] for row in db.execute(sql, given)}
     return [engram_from(found[row], text_of) for row in asked if row in found]
 
 

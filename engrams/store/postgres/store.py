@@ -374,14 +374,17 @@ class PostgresStore:
             part.unlink(missing_ok=True)
 
     def vacuum(self) -> None:
-        """Writes the tables anew, without what was erased; others wait until each is done.
+        """Writes the tables anew, without what was erased, pending erases included; others wait until each is done.
 
         Raises:
             Busy: others kept reading or writing.
             Denied: this user does not own the tables.
         """
+        mark = self.setting(erasing.UNFINISHED)
         with self._connections.outside() as db:
             care.vacuum(db, self._connections.address.schema)
+        if mark is not None:
+            self._connections.writing(WHOLE, lambda db: settings.drop_setting(db, erasing.UNFINISHED, mark))
 
     def audit(self, *, after: int = 0, limit: int = 100) -> list[Mapping[str, Json]]:
         """Who did what when, oldest first: seq, at, actor, action, namespace, ids, note."""
