@@ -8,7 +8,9 @@ import numpy as np
 
 from engrams.arithmetic import moments, standardise
 from engrams.errors import BadSetting
+from engrams.ports import Float32, View
 from engrams.recall.by_meaning import SAMPLE, evenly
+from engrams.recall.derived import once
 from engrams.recall.found import Found
 from engrams.recall.fuse import Summed
 from engrams.step import Run, Step
@@ -23,7 +25,7 @@ class NearestVectors(Step[Found, Summed]):
 
     The score is that of `DenseScores` in `SumStandardised`: the cosine in standard deviations from the mean, here those
     of a sample. Without an embedder, or while less than `covered` (0..1) of the rows have a vector, `otherwise` is run.
-    `k` (>= 1) is how many hits there are rows for; the query's own limit goes first where it is higher.
+    `k` (>= 1) is how many hits there are rows for; the query's own limit goes first.
     """
 
     otherwise: Step[Found, Summed]
@@ -48,18 +50,25 @@ class NearestVectors(Step[Found, Summed]):
         view = value.view
         if view.size <= self.exact or run.embedder is None:
             return self.otherwise(value, run)
-        vectors = view.vectors(run.embedder.fingerprint)
-        if vectors is None:
-            return self.otherwise(value, run)
-        sample = vectors[evenly(view, SAMPLE)]
-        there = sample.any(axis=1)
-        if there.mean() < self.covered:
+        fingerprint = run.embedder.fingerprint
+        sample, share = once(view, ("vectors of a sample", fingerprint), lambda: _sample(view, fingerprint))
+        if share < self.covered:
             return self.otherwise(value, run)
         asked = run.embedder.embed([value.question.text or value.query.text])[0]
-        found = view.nearest(run.embedder.fingerprint, asked, PER_EVENT * max(self.k, value.query.limit or 0))
+        found = view.nearest(fingerprint, asked, PER_EVENT * (value.query.limit or self.k))
         if found is None:
             return self.otherwise(value, run)
         order = np.argsort(found[0])
         rows, cosines = found[0][order], found[1][order]
-        scores = standardise(cosines, *moments(sample[there] @ asked))
+        scores = standardise(cosines, *moments(sample @ asked))
         return Summed(value.query, view, rows, ("dense",), scores[np.newaxis], scores)
+
+
+def _sample(view: View, fingerprint: str) -> tuple[Float32, float]:
+    """The vectors of some rows, float32[<= n, d], and what share of these rows has one; 0 where no row has."""
+    vectors = view.vectors(fingerprint)
+    if vectors is None:
+        return np.empty((0, 0), dtype=np.float32), 0.0
+    some = vectors[evenly(view, SAMPLE)]
+    there = some.any(axis=1)
+    return some[there], float(there.mean())
