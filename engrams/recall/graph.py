@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engrams.arithmetic import Doubles, chances, page_rank, top_k
+from engrams.arithmetic import Doubles, chances, moments, page_rank, top_k
 from engrams.errors import BadSetting
 from engrams.ports import Float32, Int64, UInt32, View
 from engrams.recall.derived import once
@@ -78,7 +78,8 @@ class GraphScores(Step[Found, Found]):
     finds what the question does not say: the passage about the mayor of the town that it does say. Among dialogue,
     where a name stands in a turn by chance, and where no names were noted, the signal is 0.
 
-    About 1 ms for 2,000 passages; above the bound of `Shortlist` the graph is that of its candidates alone.
+    About 1 ms for 2,000 passages. Up to `exact` (>= 0) rows the graph is that of all, also where few are candidates; above,
+    that of the candidates alone.
 
     Source: HippoRAG 2 (Gutiérrez et al. 2025), section 3, damping from section 4; seeds from passages alone and the
     logarithm are ours.
@@ -88,12 +89,15 @@ class GraphScores(Step[Found, Found]):
     seeds: int = 3
     damping: float = 0.5
     rounds: int = 8
+    exact: int = 10_000
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise BadSetting("GraphScores.seeds", self.seeds, "a number of passages, at least 1")
         if not 0 < self.damping < 1:
             raise BadSetting("GraphScores.damping", self.damping, "a chance above 0 and below 1")
+        if self.exact < 0:
+            raise BadSetting("GraphScores.exact", self.exact, "a number of rows, at least 0")
         if self.rounds < 1:
             raise BadSetting("GraphScores.rounds", self.rounds, "a number of rounds, at least 1")
 
@@ -102,10 +106,14 @@ class GraphScores(Step[Found, Found]):
         without = value.with_signal("graph", Signal(np.zeros(len(value.rows), dtype=np.float32)))
         if not len(value.rows) or is_dialogue(value.view):
             return without
-        graph = self._graph(value)
+        whole = value.view.size <= self.exact
+        graph = self._graph(value, whole=whole)
         if not len(graph.hashes):
             return without
         passages = self._seeds(without, run)
+        if whole and not value.whole:
+            seeds, passages = passages, np.zeros(value.view.size, dtype=np.float32)
+            passages[value.rows] = seeds
         names = _seeds_of_names(graph, value.query.text)
         rank = page_rank(
             graph.passage,
@@ -118,12 +126,15 @@ class GraphScores(Step[Found, Found]):
             self.rounds,
         )
         logs = np.log(rank + LEAST).astype(np.float32)
-        return value.with_signal("graph", Signal(logs, float(logs.mean()), float(logs.std())))
+        if whole:
+            return value.with_scores("graph", logs)
+        return value.with_signal("graph", Signal(logs, *moments(logs)))
 
-    def _graph(self, value: Found) -> Graph:
-        if value.whole:
-            return once(value.view, ("graph",), lambda: Graph.of(value.view, value.rows))
-        return Graph.of(value.view, value.rows)
+    def _graph(self, value: Found, *, whole: bool) -> Graph:
+        view = value.view
+        if whole:
+            return once(view, ("graph",), lambda: Graph.of(view, np.arange(view.size)))
+        return Graph.of(view, value.rows)
 
     def _seeds(self, value: Found, run: Run) -> Float32:
         """Where the walk starts among passages, float32[c], summing to 1; 0 where the query may see none."""

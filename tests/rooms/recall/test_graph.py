@@ -81,6 +81,19 @@ def test_what_the_best_passage_speaks_of_leads_on() -> None:
     assert signal.standard().mean() == pytest.approx(0, abs=1e-6)
 
 
+def test_a_shortlist_walks_over_all_or_among_its_own() -> None:
+    # Only passages 0 and 2 are candidates; the way from one to the other leads through passage 1.
+    view = Named("Aarau", "Aarau,Bern", "Bern")
+    few = based(view, 3, 0, 0).narrowed(np.array([0, 2], np.int32))
+    over_all = GraphScores(by=BY, seeds=1, rounds=6)(few, run(view)).signals["graph"]
+    assert over_all.values[1] > np.log(2 * LEAST)
+    among = GraphScores(by=BY, seeds=1, rounds=6, exact=2)(few, run(view)).signals["graph"]
+    assert among.values[1] == pytest.approx(np.log(LEAST), rel=1e-5)
+    whole = GraphScores(by=BY, seeds=1, rounds=6)(based(view, 3, 0, 0), run(view)).signals["graph"]
+    assert over_all.values.tolist() == pytest.approx(whole.values[[0, 2]].tolist())
+    assert over_all.mean == pytest.approx(whole.mean)
+
+
 def test_the_name_in_the_question_starts_the_walk_too() -> None:
     view = Named("Oslo", "anna berg", "Anna Berg")
     step = GraphScores(by=BY, seeds=1, damping=0.5, rounds=1)
@@ -113,7 +126,9 @@ def test_dialogue_and_what_names_nothing_is_left_alone() -> None:
         assert signal.standard().tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("fields", [{"seeds": 0}, {"damping": 0.0}, {"damping": 1.0}, {"rounds": 0}])
+@pytest.mark.parametrize(
+    "fields", [{"seeds": 0}, {"damping": 0.0}, {"damping": 1.0}, {"rounds": 0}, {"exact": -1}]
+)
 def test_what_makes_no_walk_is_refused(fields: dict[str, float]) -> None:
     with pytest.raises(BadSetting):
         GraphScores(by=BY, **fields)  # type: ignore[arg-type]
