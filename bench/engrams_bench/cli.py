@@ -1,4 +1,4 @@
-"""The command `engrams-bench`: run, compare, report, plot, convert, list."""
+"""The command `engrams-bench`: run, compare, report, plot, convert, feedback, list."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from engrams import EngramsError, Memory, Recipe
-from engrams_bench import __version__
+from engrams_bench import __version__, feedback
 from engrams_bench.cases import Case, DataSet
 from engrams_bench.compare import compare
 from engrams_bench.convert import convert
@@ -19,10 +19,15 @@ from engrams_bench.errors import BenchError
 from engrams_bench.folder import data_folder, files_of, require
 from engrams_bench.plots import draw
 from engrams_bench.printing import columns, differences, shown
-from engrams_bench.report import gather, insert, markdown
+from engrams_bench.report import FEEDBACK, gather, insert, markdown
 from engrams_bench.results import read, write
 from engrams_bench.run import BUDGET, KS, Settings
 from engrams_bench.run import run as run_one
+from engrams_bench.speed.command import speed
+from engrams_bench.speed.plots import draw as draw_speed
+from engrams_bench.speed.run import gather as gather_speed
+from engrams_bench.speed.table import TITLES
+from engrams_bench.speed.table import markdown as speed_markdown
 
 #: What runs where no recipe is named: the reference rows that are in the catalogue, and the house recipe.
 ROWS = ("none", "bm25", "full-context", "engrams")
@@ -30,6 +35,7 @@ ROWS = ("none", "bm25", "full-context", "engrams")
 SETS = ("sample", "locomo", "longmemeval", "musique", "hotpotqa", "2wiki", "memdaily")
 RESULTS = Path("bench/results")
 PAGES = (Path("README.md"), Path("bench/README.md"))
+SCALE = Path("docs/scale.md")
 
 
 def _depths(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
@@ -215,13 +221,13 @@ def compare_two(a: Path, b: Path) -> None:
 @click.option("--check", is_flag=True, help="Write nothing; fail when a page is not what the results say.")
 @click.option("--print", "only", is_flag=True, help="Print the tables and touch no page.")
 def report(results: Path, pages: tuple[Path, ...], check: bool, only: bool) -> None:
-    """Makes the tables of the README from the committed results."""
-    text = markdown(gather(results))
+    """Makes the tables of the README and of docs/scale.md from the committed results."""
+    text, speeds = markdown(gather(results)), speed_markdown(gather_speed(results, list(TITLES)))
     if only:
-        click.echo(text)
+        click.echo(f"{text}\n\n{speeds}")
         return
-    for page in pages or [page for page in PAGES if page.is_file()]:
-        changed = insert(page, text, check)
+    for page in pages or [page for page in (*PAGES, SCALE) if page.is_file()]:
+        changed = insert(page, speeds if page.name == SCALE.name else text, check)
         click.echo(f"{page}: {'written' if changed else 'as the results say'}")
 
 
@@ -235,7 +241,7 @@ def report(results: Path, pages: tuple[Path, ...], check: bool, only: bool) -> N
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
 def plot(results: Path, out: Path) -> None:
     """Draws the committed results as SVG files into the folder OUT. Needs the extra `plots`."""
-    for path in draw(gather(results), out):
+    for path in [*draw(gather(results), out), *draw_speed(gather_speed(results, list(TITLES)), out)]:
         click.echo(path)
 
 
@@ -246,6 +252,45 @@ def plot(results: Path, out: Path) -> None:
 def convert_file(questions: Path, sessions: Path, out: Path) -> None:
     """LongMemEval with sessions stored once (QUESTIONS.jsonl, SESSIONS.jsonl[.xz]) into the official form OUT.json."""
     click.echo(f"{out}: {convert(questions, sessions, out)} questions")
+
+
+@cli.command("feedback")
+@click.option("--recipe", "-r", "name", default="engrams", show_default=True, help="A recipe that learns.")
+@click.option(
+    "--data", "-d", "sets", default="locomo", show_default=True, help="A data set with conversations."
+)
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Where data sets lie.")
+@click.option("--steps", callback=_depths, default=",".join(map(str, feedback.STEPS)), show_default=True,
+              help="Questions with feedback, at each of which the held-out ones are asked.")  # fmt: skip
+@click.option(
+    "--seeds", type=click.IntRange(1), default=5, show_default=True, help="Shuffles of each conversation."
+)
+@click.option("--wrong", type=click.FloatRange(0, 1), multiple=True, default=(0.0, 0.2), show_default=True,
+              help="Share of the feedback that cites a wrong hit.")  # fmt: skip
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="The result file. Default: bench/results."
+)
+def learn(
+    name: str,
+    sets: str,
+    folder: Path | None,
+    steps: tuple[int, ...],
+    seeds: int,
+    wrong: tuple[float, ...],
+    out: Path | None,
+) -> None:
+    """How many verdicts on some questions of a conversation help its other questions."""
+    (recipe,), (data, *_) = _recipes([name], ()), find(sets)
+    settings = feedback.Settings(steps=steps, seeds=seeds, wrong=wrong)
+    result = feedback.measure(
+        recipe, data, data_folder(folder), settings, lambda line: click.echo(line, err=True)
+    )
+    click.echo(feedback.table(result))
+    if out is None and not RESULTS.is_dir():
+        return
+    place = out or RESULTS / f"{FEEDBACK}{data.name}.json"
+    feedback.write(result, place)
+    click.echo(f"written: {place}", err=True)
 
 
 @cli.command("list")
@@ -265,6 +310,9 @@ def list_sets(folder: Path | None) -> None:
             ]
         )
     click.echo(columns(rows, left=4))
+
+
+cli.add_command(speed)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -29,10 +29,14 @@ COLUMNS = (
     ("session R@10", "session recall@10"),
     ("in context", "context recall"),
 )
+#: Files of another form beside the results: what `engrams-bench feedback` writes.
+FEEDBACK = "feedback-"
 #: It gives everything in the order of time: places in it say nothing.
 UNRANKED = ("full-context",)
 #: With fewer conversations, drawing them anew says little of how conversations differ.
 FEWEST_CONVERSATIONS = 5
+#: How files of another kind begin: results of `engrams-bench speed`.
+SPEED = "speed-"
 #: Columns that carry their interval.
 WITH_INTERVAL = ("turn recall@10", "session recall@5")
 
@@ -45,6 +49,10 @@ def gather(folder: Path) -> list[Result]:
     """
     held: dict[str, Result] = {}
     for path in sorted(folder.glob("*.json")):
+        if path.name.startswith(SPEED):
+            continue
+        if path.name.startswith(FEEDBACK):
+            continue
         result = read(path)
         if not result.whole:
             continue
