@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from engrams.errors import BadSetting, Busy, NotFound, UsageError
+from engrams.lifecycle.admitting import guarded
 from engrams.lifecycle.embedding import require_embedder
 from engrams.lifecycle.opening import House
 from engrams.ports import Commit, Entry, Revised, Where
@@ -24,6 +25,7 @@ from engrams.records import (
     Engram,
     Event,
     Hit,
+    Message,
     Query,
     Receipt,
     Scope,
@@ -62,6 +64,7 @@ def feedback(house: House, asked: Query, cited: Marks, chosen: Marks, wrong: Mar
     if not marks:
         raise UsageError("feedback: give the ids of hits as cited, chosen or wrong")
     require_embedder(house)
+    text = asked.text if house.guard == "off" else guarded(house.guard, Message("user", asked.text)).content
     shown, verdicts = _look_up(house, asked, marks)
     now = house.now(asked.scope.namespace)
     events = []
@@ -74,7 +77,7 @@ def feedback(house: House, asked: Query, cited: Marks, chosen: Marks, wrong: Mar
             Event(
                 id=new_event_id(),
                 namespace=asked.scope.namespace,
-                content=asked.text,
+                content=text,
                 role="system",
                 occurred_at=now,
                 recorded_at=now,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -182,3 +183,11 @@ def test_one_hit_has_one_verdict() -> None:
 def test_a_recipe_without_the_step_says_that_it_does_not_learn() -> None:
     with opened(recipe="bm25") as memory, pytest.raises(UsageError, match="'bm25' does not learn"):
         memory.feedback(WHICH, cited=hits(memory)[0], user_id="ada")
+
+
+def test_secrets_in_the_question_are_masked_as_in_what_is_added() -> None:
+    with opened() as memory:
+        memory._house = replace(memory._house, guard="mask")
+        memory.feedback("Which cat has ada@example.org?", cited=hits(memory)[0], user_id="ada")
+        (event,) = [e for e in memory.log(user_id="ada").items if e.kind == "feedback"]
+        assert "example.org" not in event.content
