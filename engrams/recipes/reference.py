@@ -46,10 +46,10 @@ _DENSE_ALONE = (("dense", 1.0),)
 
 DENSE = Recipe(
     name="dense",
-    writer=PASSAGES,
+    writer="dense",  # its vectors hold the names of speakers, those of the house do not
     summary="Plain vector search over single turns: what mem0, Chroma and LangGraph do with this embedder.",
     paper=Paper("Dense Passage Retrieval for Open-Domain Question Answering", 2020),
-    write=SplitPassages() >> Embed(),
+    write=SplitPassages() >> Embed(speaker=True),
     read=ReadQuestion(keep_names=True)
     >> NearestVectors(otherwise=DenseScores() >> SumStandardised(dialogue=_DENSE_ALONE, notes=_DENSE_ALONE))
     >> Top(k=50)
@@ -64,10 +64,10 @@ DENSE = Recipe(
 
 HYBRID_RRF = Recipe(
     name="hybrid-rrf",
-    writer=PASSAGES,
+    writer="dense",
     summary="BM25 and vectors over single turns, fused by their ranks: the hybrid that most search engines offer.",
     paper=Paper("Reciprocal Rank Fusion outperforms Condorcet and Individual Rank Learning Methods", 2009),
-    write=SplitPassages() >> Embed(),
+    write=SplitPassages() >> Embed(speaker=True),
     read=ReadQuestion(keep_names=True)
     >> WordScores(k1=1.2, b=0.75)
     >> DenseScores()

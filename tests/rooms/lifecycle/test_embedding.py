@@ -83,7 +83,7 @@ def test_corrections_are_embedded_and_what_is_rejected_is_not() -> None:
 
 def test_the_card_shows_what_is_embedded() -> None:
     card = Memory.catalogue()["engrams"].card()
-    assert "Embed(characters=600)" in card
+    assert "Embed(characters=600, speaker=False)" in card
     assert "DenseScores(covered=0.9)" in card
 
 

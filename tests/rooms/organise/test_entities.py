@@ -76,3 +76,4 @@ def test_without_an_embedder_nothing_is_embedded() -> None:
 def test_keys_are_embedded_in_place_of_the_content() -> None:
     assert Embed().text(from_event(said("the value"), keys=("one", "two"))) == "one\ntwo"
     assert Embed(characters=5).text(from_event(said("the value", speaker="Ann"))) == "the v"
+    assert Embed(speaker=True).text(from_event(said("the value", speaker="Ann"))) == "Ann: the value"
