@@ -46,15 +46,15 @@ def _milliseconds_since(began: float) -> float:
 
 
 @contextmanager
-def opened(recipe: Recipe, store: str) -> Iterator[Memory]:
+def opened(recipe: Recipe, store: str, embedder: str = "none") -> Iterator[Memory]:
     """An empty memory: on disk in a folder that goes away ("file"), or in memory alone ("memory")."""
     if store == "memory":
-        with Memory.open(":memory:", recipe, actor="bench") as memory:
+        with Memory.open(":memory:", recipe, embedder=embedder, actor="bench") as memory:
             yield memory
     else:
         with (
             tempfile.TemporaryDirectory(prefix="engrams-bench-") as folder,
-            Memory.open(Path(folder) / "memory.db", recipe, actor="bench") as memory,
+            Memory.open(Path(folder) / "memory.db", recipe, embedder=embedder, actor="bench") as memory,
         ):
             yield memory
 
@@ -159,10 +159,11 @@ def answer(
     depth: int,
     budget: int | None,
     costs: Costs,
+    embedder: str = "none",
 ) -> list[Outcome]:
     """Fills a memory with a case and asks it questions. `budget` None: no contexts are asked for."""
     began = time.process_time()
-    with opened(recipe, store) as memory:
+    with opened(recipe, store, embedder) as memory:
         turn_of = fill(memory, case, costs)
         told = []
         for number, question in enumerate(questions):

@@ -134,6 +134,12 @@ def cli() -> None:
     help="Where memories lie while they are asked.",
 )
 @click.option(
+    "--embedder",
+    default="none",
+    show_default=True,
+    help="Turns texts into vectors, by name, as minilm; its rows are called engrams+minilm.",
+)
+@click.option(
     "--limit",
     type=click.IntRange(1),
     help="Only the first so many questions of each set: a trial, not a result.",
@@ -153,6 +159,7 @@ def run(
     budget: int,
     no_context: bool,
     store: str,
+    embedder: str,
     limit: int | None,
     out: Path | None,
     quiet: bool,
@@ -160,7 +167,7 @@ def run(
     """Runs recipes over data sets, prints tables and writes result files."""
     where = data_folder(folder)
     chosen, data = _recipes(recipes, changes), _sets(sets, where)
-    settings = Settings(ks, None if no_context else budget, store, limit)
+    settings = Settings(ks, None if no_context else budget, store, limit, embedder)
     several = len(chosen) * len(data) > 1
     if several and out is not None and out.suffix == ".json":
         raise BenchError(f"--out {out}: {len(chosen) * len(data)} results; name a folder")

@@ -28,12 +28,18 @@ EVERYTHING = 10_000_000  # tokens: the most `Memory.context` takes
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a run is made. `limit`: the first so many questions only; `budget` None: no contexts."""
+    """How a run is made. `limit`: the first so many questions only; `budget` None: no contexts; `embedder` by its name."""
 
     ks: tuple[int, ...] = KS
     budget: int | None = BUDGET
     store: str = "file"
     limit: int | None = None
+    embedder: str = "none"
+
+    def row(self, recipe: Recipe) -> str:
+        """The name of the row in tables and files: the recipe's, and the embedder where one helps it."""
+        optional = self.embedder != "none" and "embedder" not in recipe.needs
+        return f"{recipe.name}+{self.embedder}" if optional else recipe.name
 
 
 def _cost(costs: Costs, outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -97,12 +103,23 @@ def run(
         if progress is not None:
             progress(case, len(outcomes))
         outcomes += answer(
-            case, case.questions[:left], recipe, settings.store, max(settings.ks), budget, costs
+            case,
+            case.questions[:left],
+            recipe,
+            settings.store,
+            max(settings.ks),
+            budget,
+            costs,
+            settings.embedder,
         )
         cases += 1
         messages += case.size
     return Result(
-        recipe={"name": recipe.name, "fingerprint": recipe.fingerprint(), "card": recipe.card().splitlines()},
+        recipe={
+            "name": settings.row(recipe),
+            "fingerprint": recipe.fingerprint(),
+            "card": recipe.card().splitlines(),
+        },
         data={
             "name": data.name,
             "title": data.title,
@@ -119,6 +136,7 @@ def run(
             "depth": max(settings.ks),
             "budget": budget,
             "store": settings.store,
+            "embedder": settings.embedder,
             "limit": settings.limit,
             "single adds": SINGLE_ADDS,
             "seed": SEED,
