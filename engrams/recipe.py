@@ -74,7 +74,7 @@ class Recipe:
             return replace(self, **{chain: changed})  # type: ignore[arg-type]
         # What another chain derives is something else, and may not be taken for what stands under this name.
         own = hashlib.sha256(repr(changed).encode()).hexdigest()[:8]
-        return replace(self, write=changed, writer=f"{self.writer}-{own}")  # type: ignore[arg-type]
+        return replace(self, write=changed, writer=f"{self.writer}-{own}")
 
     def fingerprint(self) -> str:
         """Twelve hex digits that change when any step or parameter does."""

@@ -50,12 +50,15 @@ COLUMNS: dict[str, type[np.generic]] = {
 class Arrays:
     """Active engram versions of one scope, by row. One thread at a time writes; snapshots may be read by all.
 
-    With `history` the versions that were closed stay in, else only current ones come in. Memory, for turns of 25
+    With `history` the versions that were closed stay in, else only current ones come in; with `superseded` those that
+    were true once come in beside those that are. Memory, for turns of 25
     words with 14 distinct terms and 18 pieces: about 220 bytes a row, 50 more once pieces are looked up.
     """
 
-    def __init__(self, vocabulary: int, vectors: Vectors, *, history: bool = False) -> None:
-        self.history = history
+    def __init__(
+        self, vocabulary: int, vectors: Vectors, *, history: bool = False, superseded: bool = False
+    ) -> None:
+        self.history, self.superseded = history, superseded
         self.closed = 0  # versions left out because they were closed
         self.tables = Tables()
         self.vectors = vectors
@@ -82,7 +85,8 @@ class Arrays:
         self.closed += int(np.count_nonzero(~current))
         live = np.ones(len(new.rows), np.bool_)
         if new.states.count("active") < len(new.states):
-            live = np.array([state == "active" for state in new.states], np.bool_)
+            wanted = ("active", "superseded") if self.superseded else ("active",)
+            live = np.array([state in wanted for state in new.states], np.bool_)
         if not self.history:
             live &= current
         if not live.all():
@@ -138,7 +142,7 @@ class Arrays:
         """New arrays of the rows where the mask is True: nothing in them, not even a name, comes from the others."""
         self._seal()
         keep = Keeping(mask)
-        other = Arrays(len(self._frequency), self.vectors.kept(mask), history=self.history)
+        other = Arrays(len(self._frequency), self.vectors.kept(mask), history=self.history, superseded=self.superseded)
         other.closed = self.closed
         for name in COLUMNS:
             other._columns[name] = Growing(keep.of(self.column(name)))

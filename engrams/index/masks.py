@@ -87,6 +87,7 @@ def _matching(snapshot: Snapshot, query: Query, store: Store) -> Bool:
         valid_at=query.valid_at,
         filters=query.filters,
         writer=query.writer,
+        states=("active",) if query.valid_at is None else ("active", "superseded"),
     )
     found = store.matching(query.scope, where)
     place = np.searchsorted(snapshot.rows, found)

@@ -22,9 +22,9 @@ class NamespaceIndex:
 
     The arrays hold the active versions that are current, so that statistics speak of them alone. A query with
     `as_of` gets arrays of the versions that stood then, cut from those of all versions ever, which are loaded beside
-    the others where a version was ever replaced. Safe to use from several threads; a view never changes once it is
-    handed out. What is erased is gone from the arrays of a path with the path's next view; no text is ever in them,
-    only names of speakers, hashes and numbers.
+    the others where a version was ever replaced. A query with `valid_at` gets arrays in which what was superseded is,
+    too. Safe to use from several threads; a view never changes once it is handed out. What is erased is gone from the
+    arrays of a path with the path's next view; no text is ever in them, only names of speakers, hashes and numbers.
 
     `most_bytes` bounds what is kept for paths other than the one asked for last.
     """
@@ -33,7 +33,7 @@ class NamespaceIndex:
         self._store, self._table, self._most_bytes = store, table, most_bytes
         self._vocabulary: int | None = None
         self._lock = threading.Lock()
-        self._shards: OrderedDict[tuple[str, str | None, bool], Shard] = OrderedDict()
+        self._shards: OrderedDict[tuple[str, str | None, bool, bool], Shard] = OrderedDict()
 
     def analyse(self, engrams: Sequence[Engram]) -> list[Entry]:
         """The entries of new engrams, in their order: terms, pieces, length, flags."""
@@ -41,11 +41,10 @@ class NamespaceIndex:
 
     def view(self, query: Query) -> Snapshot:
         """The state of the index for the query's scope, with everything committed before the call."""
-        path, writer = query.scope.namespace, query.writer
         if query.as_of is None:
-            snapshot = self._shard(path, writer).current()
+            snapshot = self._shard(query).current()
         else:
-            cut = self._shard(path, writer).past(query) or self._shard(path, writer, history=True).past(query)
+            cut = self._shard(query).past(query) or self._shard(query, history=True).past(query)
             assert cut is not None
             snapshot = cut
         self._trim()
@@ -62,14 +61,17 @@ class NamespaceIndex:
         with self._lock:
             return sum(shard.nbytes for shard in self._shards.values())
 
-    def _shard(self, path: str, writer: str | None, *, history: bool = False) -> Shard:
+    def _shard(self, query: Query, *, history: bool = False) -> Shard:
+        path, writer, superseded = query.scope.namespace, query.writer, query.valid_at is not None
         with self._lock:
             if self._vocabulary is None:
                 self._vocabulary = len(self._table.similarity(0))
-            key = (path, writer, history)
+            key = (path, writer, history, superseded)
             shard = self._shards.get(key)
             if shard is None:
-                shard = Shard(self._store, path, self._vocabulary, history=history, writer=writer)
+                shard = Shard(
+                    self._store, path, self._vocabulary, history=history, writer=writer, superseded=superseded
+                )
                 self._shards[key] = shard
             self._shards.move_to_end(key)
             return shard

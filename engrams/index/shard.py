@@ -24,7 +24,10 @@ ROUNDS = 8
 
 
 class Shard:
-    """The arrays of one path and one writer (None: of all), loaded by the first view and refreshed by the others; safe to use from several threads."""
+    """The arrays of one path and one writer (None: of all), loaded by the first view and refreshed by the others.
+
+    Safe to use from several threads.
+    """
 
     _arrays: Arrays
     _snapshot: Snapshot
@@ -40,9 +43,10 @@ class Shard:
         *,
         history: bool = False,
         writer: str | None = None,
+        superseded: bool = False,
     ) -> None:
         self._store, self._scope, self._vocabulary = store, Scope(path), vocabulary
-        self._writer = writer
+        self._writer, self._superseded = writer, superseded
         self._history = history
         self._lock = threading.Lock()
         self._start_anew()
@@ -121,7 +125,9 @@ class Shard:
 
     def _start_anew(self) -> None:
         vectors = Vectors(self._store, self._scope)
-        self._arrays = Arrays(self._vocabulary, vectors, history=self._history)
+        self._arrays = Arrays(
+            self._vocabulary, vectors, history=self._history, superseded=self._superseded
+        )
         self._snapshot, self._past = self._arrays.taken(), None
         self._seen = None
         self._last_row = 0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from engrams.errors import BadSetting
 from engrams.index import NamespaceIndex
 from engrams.lifecycle.opening import House
 from engrams.lifecycle.reading import context
 from engrams.lifecycle.replaying import BATCH, catch_up
-from engrams.ports import Commit, Where
+from engrams.ports import Commit, Index, Where
 from engrams.recipe import Recipe
 from engrams.records import Context, Event, Query, Receipt, Scope
 from engrams.store import open_store
@@ -55,7 +56,7 @@ def _one(house: House, asked: Query) -> Compared:
     began = time.perf_counter()
     store = open_store(":memory:")
     try:
-        beside = replace(house, store=store, index=NamespaceIndex(store, house.table))
+        beside = replace(house, store=store, index=cast(Index, NamespaceIndex(store, house.table)))
         _copy_journal(house, beside, asked.scope)
         catch_up(beside)
         derived = (time.perf_counter() - began) * 1e3

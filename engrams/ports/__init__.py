@@ -22,6 +22,7 @@ from engrams.ports.arrays import (
     UInt32,
 )
 from engrams.ports.indexing import Index, View
+from engrams.ports.jobs import Jobs
 from engrams.ports.models import Clock, Embedder, Tokenizer, TokenTable
 from engrams.ports.storing import Commit, Mark, Revised, Store, Where
 
@@ -39,6 +40,7 @@ __all__ = [
     "Index",
     "Int32",
     "Int64",
+    "Jobs",
     "Mark",
     "OPEN_END",
     "OPEN_START",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -39,7 +39,7 @@ class View(Protocol):
     offsets: Int64  # int64[size + 1]: row i has pieces[offsets[i]:offsets[i + 1]]
     piece_frequency: Int32  # int32[v]: in how many rows a piece occurs
     allowed: Bool | None  # rows the query may return (scope fields, times, filters, state); None: all
-    derived: MutableMapping[tuple[object, ...], object]  # what steps worked out of the arrays above and keep with them
+    derived: dict[tuple[object, ...], object]  # what steps worked out of the arrays above and keep with them
 
     def postings(self, term: int) -> tuple[Int32, Float32]:
         """(indices ascending, counts) of the rows that hold a term; empty arrays where none does."""

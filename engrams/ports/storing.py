@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from engrams.ports.arrays import Entry, EntryColumns, EntryRow, Float32, Int64
+from engrams.ports.jobs import Jobs
 from engrams.records import (
     NOTHING,
     Change,
@@ -17,9 +18,11 @@ from engrams.records import (
     EngramId,
     Event,
     EventId,
+    Job,
     Json,
     Link,
     Problem,
+    Progress,
     Receipt,
     Revision,
     Row,
@@ -48,8 +51,12 @@ class Commit:
     a second commit of the same key in the same namespace writes nothing and returns the first receipt with
     `repeated=True`; the same key with another digest raises `BadSetting`.
     A `Revised` whose version is not exactly one above the stored one raises `Busy` and nothing is written.
+    `writer` is the write chain that has looked at the events, so that the store knows how far it has come. `jobs` are put
+    in the same transaction.
     `settings` hold for the whole store: one that is not there yet is set, and where another value stands `Mismatch`
     is raised and nothing is written. So vectors of two embedders never meet, whoever writes first.
+    `replayed` brings back what stood elsewhere: `revised` may begin with any version of an engram that is not here, and
+    leave versions out; each must be later than the one that stands.
     """
 
     receipt: Receipt
@@ -61,7 +68,10 @@ class Commit:
     revised: tuple[Revised, ...] = ()
     links: tuple[Link, ...] = ()
     idempotency: tuple[str, str] | None = None
+    writer: str | None = None
+    jobs: tuple[Job, ...] = ()
     settings: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +111,11 @@ class Store(Protocol):
         """Path or URL, without secrets; ":memory:" for one that dies with the process."""
         ...
 
+    @property
+    def jobs(self) -> Jobs:
+        """The durable jobs of this store."""
+        ...
+
     # --- writing: each call is one transaction
     def commit(self, change: Commit) -> Receipt: ...
 
@@ -120,6 +135,11 @@ class Store(Protocol):
 
     def reset(self) -> None:
         """Erases everything in the store, settings included."""
+        ...
+
+    def looked(self, writer: str, namespace: str, number: int) -> None:
+        """Notes that a writer has looked at every journal entry up to a number, in the part of the store (the tenant, or
+        all of it) in which the namespace lies."""
         ...
 
     def set_setting(self, key: str, value: str) -> None:
@@ -184,6 +204,10 @@ class Store(Protocol):
         """Rows (ascending) of the engram versions inside the scope that hold under `where`."""
         ...
 
+    def version(self, id: str, version: int) -> Engram | None:
+        """One version of an engram as it stood; None where there is none."""
+        ...
+
     def versions(self, id: str) -> list[Revision]:
         """Every version of an engram, or of all engrams that name this event as source, oldest first."""
         ...
@@ -202,12 +226,25 @@ class Store(Protocol):
 
     def namespaces(self) -> list[str]: ...
 
+    def progress(self, writer: str) -> Progress:
+        """How far a writer has come with the journal of the whole store."""
+        ...
+
+    def behind(self, writer: str, *, limit: int = 1000) -> list[tuple[int, Event]]:
+        """Journal entries of every kind that a writer has not looked at, with their numbers, in journal order: those of one
+        part of the store (a tenant, or all of it)."""
+        ...
+
     def known_sources(self, namespace: str, sources: Sequence[str]) -> set[str]:
         """Which of these `Event.source` values are already in the journal of exactly this namespace."""
         ...
 
     def setting(self, key: str) -> str | None:
         """What holds for the whole store; None where nobody has said."""
+        ...
+
+    def settings(self, prefix: str) -> dict[str, str]:
+        """The settings whose keys begin so (letters, digits and ':' only), by key, sorted."""
         ...
 
     def without_vector(
@@ -255,7 +292,13 @@ class Store(Protocol):
         """Writes a consistent copy while others read and write."""
         ...
 
-    def vacuum(self) -> None: ...
+    def vacuum(self) -> None:
+        """Gives room back, and finishes what an erase left pending."""
+        ...
+
+    def finish_erasing(self) -> bool:
+        """Removes what bytes of erased text may be left; True when none are, False while somebody still reads them."""
+        ...
 
     def audit(self, *, after: int = 0, limit: int = 100) -> list[Mapping[str, Json]]:
         """Who did what when, oldest first: seq, at, actor, action, namespace, ids, note."""

@@ -20,8 +20,10 @@ from engrams.records.answers import (
     Stats,
     TraceStep,
 )
+from engrams.records.jobs import Job, JobState, Progress, Spent
 from engrams.records.journal import (
     Attachment,
+    Decision,
     Deletion,
     Derived,
     Draft,
@@ -54,6 +56,7 @@ __all__ = [
     "Change",
     "Citation",
     "Context",
+    "Decision",
     "Deletion",
     "Derived",
     "Draft",
@@ -64,6 +67,8 @@ __all__ = [
     "EventKind",
     "Handle",
     "Hit",
+    "Job",
+    "JobState",
     "Json",
     "Link",
     "Message",
@@ -73,6 +78,7 @@ __all__ = [
     "Payload",
     "Price",
     "Problem",
+    "Progress",
     "Query",
     "Ranked",
     "Receipt",
@@ -80,6 +86,7 @@ __all__ = [
     "Row",
     "Scope",
     "Scored",
+    "Spent",
     "State",
     "Stats",
     "TraceStep",

@@ -16,7 +16,8 @@ class Query:
     """A question with everything that bounds its answer.
 
     `limit` is the number of hits wanted, `budget` the tokens a context may take. `filters` is the caller's filter
-    expression (see `engrams.filters`). `writer`: only what that write chain derived; None: whatever derived it. `as_of_by` says which time `as_of` asks: when we learnt it, or when it happened.
+    expression (see `engrams.filters`). `writer`: only what that write chain derived;
+    None: whatever derived it. `as_of_by` says which time `as_of` asks: when we learnt it, or when it happened.
     """
 
     text: str
@@ -136,7 +137,8 @@ class Handle:
 class Context:
     """What an agent is given: text that fits the budget, with citations, the hits, price and trace.
 
-    `found` is False when nothing in the memory answers the question; `text` then says so.
+    `found` is False when nothing in the memory answers the question; `text` then says so. `pending`: journal entries and
+    jobs of the whole store from which nothing was derived yet, so that they could not be found.
     """
 
     query: str
@@ -149,6 +151,7 @@ class Context:
     trace: tuple[TraceStep, ...] = ()
     found: bool = True
     confidence: float | None = None
+    pending: int = 0
 
     def __str__(self) -> str:
         return self.text
@@ -170,7 +173,11 @@ class Page(Sequence[T]):
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """How much lies in a scope. `bytes` is the whole store on disk, 0 in memory."""
+    """How much lies in a scope. `bytes` is the whole store on disk, 0 in memory.
+
+    Of the whole store: `pending`, journal entries and jobs from which the open recipe has derived nothing yet, and `dead`,
+    jobs that were given up.
+    """
 
     events: int
     engrams: int
@@ -181,6 +188,8 @@ class Stats:
     kinds: Mapping[str, int] = field(default_factory=dict)
     first: datetime | None = None
     last: datetime | None = None
+    pending: int = 0
+    dead: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,8 +175,24 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What a reconciling step decided about an engram that stands: the change, what it should say from now on, why.
+
+    `engram` is the standing one with the fields changed; its version is counted when it is written. `confidence`, in
+    0..1, that the decision is right; `event_id`: the event that brought it about.
+    """
+
+    change: Change
+    engram: Engram
+    reason: str
+    confidence: float = 1.0
+    event_id: EventId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
-    """What flows through a write chain: new events, what was derived from them, links between engrams.
+    """What flows through a write chain: new events, what was derived from them, links between engrams, and what was
+    decided about engrams that stand.
 
     By engram id: `vectors`, float32[d] of the memory's embedder, and `names`, what the engram speaks of by name.
     """
@@ -184,8 +200,9 @@ class Draft:
     events: tuple[Event, ...]
     engrams: tuple[Engram, ...] = ()
     links: tuple[Link, ...] = ()
-    vectors: Mapping[EngramId, Any] = field(default_factory=lambda: NOTHING)
-    names: Mapping[EngramId, tuple[str, ...]] = field(default_factory=lambda: NOTHING)
+    vectors: Mapping[EngramId, Any] = field(default_factory=dict)
+    names: Mapping[EngramId, tuple[str, ...]] = field(default_factory=dict)
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +217,17 @@ class Derived:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What an add did. `repeated`: the idempotency key was seen before and nothing was written again."""
+    """What an add did. `repeated`: the idempotency key was seen before and nothing was written again.
+
+    `pending`: how many of the events are kept and not derived from yet; a job will.
+    """
 
     namespace: str
     event_ids: tuple[EventId, ...]
     derived: tuple[Derived, ...] = ()
     repeated: bool = False
+    withheld: int = 0
+    pending: int = 0
 
     @property
     def engram_ids(self) -> tuple[EngramId, ...]:

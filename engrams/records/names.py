@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 NOTHING: Mapping[str, Json] = MappingProxyType({})
 
-EventKind = Literal["message", "correction", "rejection", "pin", "unpin", "feedback"]
+EventKind = Literal["message", "correction", "rejection", "pin", "unpin", "feedback", "undo"]
 #: The kind of engrams that hold what a step learnt. Each version rests on all of its sources and on the version before it.
 SCORER = "scorer"
 State = Literal["active", "archived", "superseded"]

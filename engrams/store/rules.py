@@ -35,8 +35,8 @@ def require_new(change: Commit) -> set[str]:
     return new
 
 
-def require_next(revised: Sequence[Revised], found: Mapping[str, int]) -> None:
-    """Every revised engram follows the version that was found.
+def require_next(revised: Sequence[Revised], found: Mapping[str, int], *, replayed: bool = False) -> None:
+    """Every revised engram follows the version that was found; `replayed`: or comes later, or where none was.
 
     Raises:
         UsageError: one engram twice.
@@ -48,8 +48,10 @@ def require_next(revised: Sequence[Revised], found: Mapping[str, int]) -> None:
         raise UsageError("a commit revises one engram twice; one version at a time")
     for id, version in asked.items():
         if id not in found:
+            if replayed:
+                continue
             raise NotFound(f"no engram {id} to revise")
-        if version != found[id] + 1:
+        if version != found[id] + 1 and not (replayed and version > found[id]):
             raise Busy(
                 f"engram {id} is at version {found[id]}: version {version} does not follow; read it and try again"
             )

@@ -15,11 +15,16 @@ from engrams.store.sqlite.cells import text_of
 from engrams.store.sqlite.faults import in_our_words, is_locked
 from engrams.store.sqlite.opening import FILE_MODE, HEADER_BYTES, holds_a_memory, room_error
 from engrams.store.sqlite.schema import CURRENT, MIGRATIONS, OPEN
+from engrams.store.sqlite.settings import set_setting, setting
 
 #: Pages copied between two calls of `progress`.
 PAGES_AT_ONCE = 512
 #: Largest file, in bytes, that an erase writes anew at once: about a quarter of a second. Larger ones wait for `vacuum`.
 MOST_REWRITTEN = 32 * 2**20
+#: For a caller who said that the file is to be written anew, however large.
+ANY_SIZE = 2**63
+#: The setting that notes an erase whose bytes may still lie in the file.
+UNFINISHED = "erase:unfinished"
 #: Seconds an erase waits for others who read the old state.
 SCRUB_WAIT = 1.0
 #: Findings of one kind that are named; the rest are counted.
@@ -163,7 +168,8 @@ def backup(
     except OSError as cause:
         raise room_error(cause, target) from cause
     finally:
-        part.unlink(missing_ok=True)
+        for left in (part, part.with_name(part.name + "-journal")):
+            left.unlink(missing_ok=True)
 
 
 def _copy(db: sqlite3.Connection, part: Path, progress: Callable[[int, int], None] | None) -> None:
@@ -202,17 +208,34 @@ def vacuum(db: sqlite3.Connection, location: str, wait: float) -> None:
         db.execute("pragma busy_timeout = 0")
 
 
-def scrub(db: sqlite3.Connection, size: int) -> bool:
+def mark_unfinished(db: sqlite3.Connection, at: int) -> None:
+    """Notes, inside the transaction of an erase, that its bytes are still to be removed: also after a kill."""
+    number = db.execute("select audit from position").fetchone()[0]
+    set_setting(db, UNFINISHED, f"{number} {at}")
+
+
+def unfinished(db: sqlite3.Connection) -> str | None:
+    """The note of the last erase whose bytes may be left; None where none are."""
+    return setting(db, UNFINISHED)
+
+
+def finished(db: sqlite3.Connection, mark: str) -> None:
+    """Takes the note away inside an open transaction, unless a later erase wrote another."""
+    db.execute("delete from settings where key = ? and value = ?", (UNFINISHED, mark))
+
+
+def scrub(db: sqlite3.Connection, size: int, most: int | None = None, wait: float = SCRUB_WAIT) -> bool:
     """Leaves no byte of what was deleted, in the file or its log; False where some may be left.
 
     `secure_delete` overwrites deleted cells, but not the copies that lie in the unused part of a page after its tree
     was balanced: those go when the file is written anew.
     """
-    db.execute(f"pragma busy_timeout = {int(SCRUB_WAIT * 1000)}")
+    db.execute(f"pragma busy_timeout = {int(wait * 1000)}")
     try:
-        if size <= MOST_REWRITTEN:
+        fits = size <= (MOST_REWRITTEN if most is None else most)
+        if fits:
             db.execute("vacuum")
-        return cut_log(db) and size <= MOST_REWRITTEN
+        return cut_log(db) and fits
     finally:
         db.execute("pragma busy_timeout = 0")
 

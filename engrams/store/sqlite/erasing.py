@@ -20,6 +20,7 @@ from engrams.records import SCORER, Deletion, EngramId, EventId, Scope
 from engrams.store.sqlite.auditing import append_audit
 from engrams.store.sqlite.cells import text_cell, text_of, time_cell
 from engrams.store.sqlite.conditions import namespace_clause
+from engrams.store.sqlite.jobs import forget_errors
 from engrams.store.sqlite.schema import OPEN
 from engrams.store.sqlite.writing import Position, chosen, first_event, receipt_of
 
@@ -38,6 +39,9 @@ _EMPTIED = (
     "tombstones",
     "models",
     "settings",
+    "jobs",
+    "spent",
+    "writers",
 )
 
 
@@ -255,3 +259,4 @@ def _remove_events(db: sqlite3.Connection, events: Iterable[str], at: datetime, 
             "insert into tombstones select id, ns, ?, ? from events where id = ?", (time_cell(at), why, cell)
         )
         db.execute("delete from events where id = ?", (cell,))
+        forget_errors(db, id)

@@ -26,7 +26,7 @@ from engrams.store.sqlite.conditions import namespace_clause, of_engrams, of_eve
 from engrams.store.sqlite.schema import OPEN
 from engrams.store.sqlite.writing import chosen
 
-_EVENT = (
+EVENT_COLUMNS = (
     "v.id, (select path from namespaces where ns = v.ns), v.content, v.role, v.occurred_at, v.recorded_at, v.kind, "
     "v.speaker, v.session, v.agent_id, v.run_id, v.metadata, v.attachments, v.source, v.target, v.thread"
 )
@@ -39,7 +39,8 @@ _ENGRAM = (
 _JOINED = "join contents c on c.row = e.row left join recalls r on r.row = e.row"
 
 
-def _event(row: Sequence[Any]) -> Event:
+def event_of(row: Sequence[Any]) -> Event:
+    """An event of a row of `EVENT_COLUMNS`."""
     (
         id, namespace, content, role, occurred_at, recorded_at, kind, speaker, session, agent_id, run_id, metadata,
         attachments, source, target, thread,
@@ -103,17 +104,17 @@ def _engram(row: Sequence[Any]) -> Engram:
 def events(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Event]:
     """Events by id, in the order asked."""
     found = {
-        e.id: e for e in map(_event, chosen(db, f"select {_EVENT} from events v where v.id in ({{}})", ids))
+        e.id: e for e in map(event_of, chosen(db, f"select {EVENT_COLUMNS} from events v where v.id in ({{}})", ids))
     }
     return {id: found[EventId(id)] for id in ids if id in found}
 
 
 def about(db: sqlite3.Connection, targets: Sequence[str]) -> dict[str, list[Event]]:
     """What people said about these ids, oldest first."""
-    sql = f"select v.seq, {_EVENT} from events v where v.target in ({{}}) and v.kind != 'message'"
+    sql = f"select v.seq, {EVENT_COLUMNS} from events v where v.target in ({{}}) and v.kind != 'message'"
     found: dict[str, list[Event]] = {}
     for _, *row in sorted(chosen(db, sql, targets), key=lambda row: row[0]):
-        event = _event(row)
+        event = event_of(row)
         found.setdefault(str(event.target), []).append(event)
     return found
 
@@ -133,8 +134,17 @@ def journal(
     if after or not newest_first:
         made.add("v.seq < ?" if newest_first else "v.seq > ?", after)
     numbers = f"select v.seq from events v where {made.sql} order by v.seq {order} limit ?"
-    sql = f"select v.seq, {_EVENT} from events v where v.seq in ({numbers}) order by v.seq {order}"
-    return [(row[0], _event(row[1:])) for row in db.execute(sql, (*made.params, max(limit, 0)))]
+    sql = f"select v.seq, {EVENT_COLUMNS} from events v where v.seq in ({numbers}) order by v.seq {order}"
+    return [(row[0], event_of(row[1:])) for row in db.execute(sql, (*made.params, max(limit, 0)))]
+
+
+def behind(db: sqlite3.Connection, writer: str, limit: int) -> list[tuple[int, Event]]:
+    """Journal entries of every kind that a writer has not looked at, in their order."""
+    sql = (
+        f"select v.seq, {EVENT_COLUMNS} from events v where v.seq > "
+        "ifnull((select through from writers where writer = ?), 0) order by v.seq limit ?"
+    )
+    return [(row[0], event_of(row[1:])) for row in db.execute(sql, (text_cell(writer), limit))]
 
 
 def engrams(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Engram]:
@@ -187,6 +197,13 @@ def matching(db: sqlite3.Connection, scope: Scope, where: Where) -> Int64:
     rows = np.fromiter((row for (row,) in found), np.int64, len(found))
     rows.sort()
     return rows
+
+
+def version(db: sqlite3.Connection, id: str, number: int) -> Engram | None:
+    """One version of an engram."""
+    sql = "select row from engrams where id = ? and version = ?"
+    found = engrams_at(db, [Row(row) for (row,) in db.execute(sql, (text_cell(id), number))])
+    return found[0] if found else None
 
 
 def versions(db: sqlite3.Connection, id: str) -> list[Revision]:

@@ -116,6 +116,40 @@ def store_settings(db: sqlite3.Connection) -> None:
     db.execute("create table settings (key text primary key not null, value not null) without rowid")
 
 
+_JOBS: tuple[str, ...] = (
+    """create table jobs (
+        seq integer primary key autoincrement, id not null unique, kind text not null, key not null,
+        namespace not null, recipe not null, created_at integer not null, due_at integer not null, payload, once,
+        state text not null, attempts integer not null, worker, leased_until integer, error)""",
+    "create index jobs_by_key on jobs (key, seq)",
+    "create unique index jobs_once on jobs (once) where once is not null and state in ('waiting', 'running')",
+    """create table spent (
+        day text not null, kind text not null, jobs integer not null, tokens integer not null,
+        primary key (day, kind)) without rowid""",
+    "create table writers (writer primary key not null, through integer not null) without rowid",
+)
+
+
+def jobs_and_writers(db: sqlite3.Connection) -> None:
+    """Schema 3: durable jobs, what they cost, and how far the writer of each recipe has come with the journal.
+
+    What lies here was derived as it was written: all recipes of schema 2 write the same passages, under their own names,
+    so that those of the first one found stand for all.
+    """
+    for statement in _JOBS:
+        db.execute(statement)
+    found = [recipe for (recipe,) in db.execute("select distinct recipe from engrams order by recipe")]
+    alone = found[0] if len(found) == 1 and found[0] in _SAME_PASSAGES else None
+    if alone is not None:
+        db.execute("update engrams set recipe = 'engrams' where recipe = ?", (alone,))
+    if alone is not None or "engrams" in found:
+        db.execute("insert into writers select 'engrams', event from position")
+
+
+#: The recipes of schema 2 beside the house recipe.
+_SAME_PASSAGES = ("bm25", "dense", "full-context", "hybrid-rrf", "none")
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One named change of the schema."""
@@ -128,6 +162,7 @@ class Migration:
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, journal_engrams_audit.__name__, journal_engrams_audit),
     Migration(2, store_settings.__name__, store_settings),
+    Migration(3, jobs_and_writers.__name__, jobs_and_writers),
 )
 
 #: The schema this version of engrams writes.

@@ -20,6 +20,12 @@ def setting(db: sqlite3.Connection, key: str) -> str | None:
     return None if row is None else str(text_of(row[0]))
 
 
+def settings(db: sqlite3.Connection, prefix: str) -> dict[str, str]:
+    """The settings whose keys begin so, by key."""
+    sql = "select key, value from settings where key >= ? and substr(key, 1, ?) = ? order by key"
+    return {str(key): str(text_of(value)) for key, value in db.execute(sql, (prefix, len(prefix), prefix))}
+
+
 def set_setting(db: sqlite3.Connection, key: str, value: str) -> None:
     """Keeps a setting inside an open transaction."""
     sql = "insert into settings values (?, ?) on conflict (key) do update set value = excluded.value"

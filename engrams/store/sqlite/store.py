@@ -18,15 +18,18 @@ from engrams.records import (
     Json,
     Link,
     Problem,
+    Progress,
     Receipt,
     Revision,
     Row,
     Scope,
     Stats,
 )
-from engrams.store.sqlite import auditing, care, erasing, loading, reading, settings, writing
+from engrams.store.moving import Cause, Kept, Tombstone
+from engrams.store.sqlite import auditing, care, erasing, jobs, loading, reading, remains, settings, writing
 from engrams.store.sqlite.cells import text_of, time_cell
 from engrams.store.sqlite.connections import Connections
+from engrams.store.sqlite.jobs import SqliteJobs
 
 EVERYTHING = Where()
 
@@ -54,7 +57,9 @@ class SqliteStore:
             Corrupt: damaged.
             Unavailable, Full, Busy: as their names say.
         """
-        return cls(Connections(path, wait))
+        store = cls(Connections(path, wait))
+        store._scrub(wait=0)  # what an erase before had to leave, as far as it goes now
+        return store
 
     @property
     def location(self) -> str:
@@ -68,6 +73,11 @@ class SqliteStore:
 
     def __repr__(self) -> str:
         return f"SqliteStore({self.location!r})"
+
+    @property
+    def jobs(self) -> SqliteJobs:
+        """The durable jobs of this file."""
+        return SqliteJobs(self._connections)
 
     # --- writing
 
@@ -97,6 +107,7 @@ class SqliteStore:
         """
         with self._connections.writing() as db:
             deletion = erasing.erase(db, scope, events, actor=actor, at=at, reason=reason)
+            care.mark_unfinished(db, time_cell(at))
         return deletion if self._scrub() else _pending(deletion)
 
     def touch(self, rows: Sequence[Row], at: datetime) -> None:
@@ -109,7 +120,13 @@ class SqliteStore:
         """Erases everything but the audit."""
         with self._connections.writing() as db:
             erasing.reset(db, datetime.now(UTC))
+            care.mark_unfinished(db, 0)
         self._scrub()
+
+    def looked(self, writer: str, namespace: str, number: int) -> None:
+        """Notes that a writer has looked at every journal entry up to a number; one file counts once."""
+        with self._connections.writing() as db:
+            jobs.looked(db, writer, number)
 
     def set_setting(self, key: str, value: str) -> None:
         """Sets what holds for the whole store."""
@@ -128,12 +145,27 @@ class SqliteStore:
         with self._connections.writing() as db:
             return settings.drop_vectors(db, keep, limit)
 
-    def _scrub(self) -> bool:
-        if self._connections.in_memory:
-            return True
+    def finish_erasing(self) -> bool:
+        """Writes the file anew where an erase left bytes in it; True when none are left.
+
+        Raises:
+            Full: no room for the packed copy.
+        """
+        return self._scrub(care.ANY_SIZE, self._connections.wait)
+
+    def _scrub(self, most: int | None = None, wait: float = care.SCRUB_WAIT) -> bool:
+        if self.read_only:
+            return False
         try:
             with self._connections.alone() as db:
-                return care.scrub(db, self._bytes())
+                mark = care.unfinished(db)
+                if mark is None:
+                    return True
+                if not self._connections.in_memory and not care.scrub(db, self._bytes(), most, wait):
+                    return False
+            with self._connections.writing() as db:
+                care.finished(db, mark)
+            return True
         except (Busy, Full, Unavailable):  # what was asked for is done and on disk; only the bytes wait
             return False
 
@@ -192,6 +224,11 @@ class SqliteStore:
         with self._connections.reading() as db:
             return reading.matching(db, scope, where)
 
+    def version(self, id: str, version: int) -> Engram | None:
+        """One version of an engram as it stood; None where there is none."""
+        with self._connections.snapshot() as db:
+            return reading.version(db, id, version)
+
     def versions(self, id: str) -> list[Revision]:
         """Every version of an engram, or of all engrams that name this event as source, oldest first."""
         with self._connections.reading() as db:
@@ -212,6 +249,16 @@ class SqliteStore:
         with self._connections.snapshot() as db:
             return reading.stats(db, scope, self._bytes(), writer)
 
+    def progress(self, writer: str) -> Progress:
+        """How far a writer has come with the journal."""
+        with self._connections.snapshot() as db:
+            return jobs.progress(db, writer)
+
+    def behind(self, writer: str, *, limit: int = 1000) -> list[tuple[int, Event]]:
+        """Journal entries of every kind that a writer has not looked at, in their order."""
+        with self._connections.snapshot() as db:
+            return reading.behind(db, writer, limit)
+
     def namespaces(self) -> list[str]:
         """Every path under which something lies, sorted."""
         with self._connections.reading() as db:
@@ -226,6 +273,11 @@ class SqliteStore:
         """What holds for the whole store; None where nobody has said."""
         with self._connections.reading() as db:
             return settings.setting(db, key)
+
+    def settings(self, prefix: str) -> dict[str, str]:
+        """The settings whose keys begin so, by key."""
+        with self._connections.reading() as db:
+            return settings.settings(db, prefix)
 
     def without_vector(
         self, fingerprint: str, *, after: int = 0, limit: int = 1000
@@ -266,6 +318,28 @@ class SqliteStore:
         with self._connections.reading() as db:
             return loading.closings(db, scope, after)
 
+    # --- for a move (`store.moving`)
+
+    def causes(self, rows: Sequence[Row]) -> dict[int, Cause]:
+        """What brought these versions about, by row."""
+        with self._connections.reading() as db:
+            return remains.causes(db, rows)
+
+    def tombstones(self) -> list[Tombstone]:
+        """Every erased event."""
+        with self._connections.reading() as db:
+            return remains.tombstones(db)
+
+    def receipts(self) -> list[Kept]:
+        """Every idempotency key."""
+        with self._connections.reading() as db:
+            return remains.receipts(db)
+
+    def put_remains(self, tombstones: Sequence[Tombstone], receipts: Sequence[Kept]) -> None:
+        """Keeps tombstones and receipts; those that are there already stay."""
+        with self._connections.writing() as db:
+            remains.put(db, tombstones, receipts)
+
     # --- care
 
     def check(self) -> list[Problem]:
@@ -293,7 +367,12 @@ class SqliteStore:
             Full: no room for the packed copy.
         """
         with self._connections.alone() as db:
+            mark = care.unfinished(db)
             care.vacuum(db, self.location, self._connections.wait)
+            whole = self._connections.in_memory or care.cut_log(db)
+        if mark is not None and whole:
+            with self._connections.writing() as db:
+                care.finished(db, mark)
 
     def audit(self, *, after: int = 0, limit: int = 100) -> list[Mapping[str, Json]]:
         """Who did what when, oldest first: seq, at, actor, action, namespace, ids, note."""

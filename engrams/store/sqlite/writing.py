@@ -26,6 +26,7 @@ from engrams.store.sqlite.cells import (
     time_cell,
     time_or_none,
 )
+from engrams.store.sqlite.jobs import advance, put
 from engrams.store.sqlite.schema import OPEN
 from engrams.store.sqlite.settings import model_number, require_settings
 
@@ -100,10 +101,15 @@ def commit(db: sqlite3.Connection, change: Commit, prepared: Prepared) -> Receip
     require_settings(db, change.settings)
     position = Position.read(db)
     if change.events:
+        before = position.event
         _write_events(db, change.events, prepared, spaces, position)
+        if change.writer is not None:
+            advance(db, change.writer, before, position.event)
+    if change.jobs:
+        put(db, change.jobs)
     if prepared.engrams:
         _require_versions(db, change)
-        _close_revised(db, change.revised, position)
+        _close_revised(db, change.revised, position, replayed=change.replayed)
         _write_engrams(db, change, prepared, spaces, position)
     if change.links:
         _write_links(db, change)
@@ -276,19 +282,26 @@ def _require_versions(db: sqlite3.Connection, change: Commit) -> None:
     found = {text_of(id): version for id, version in chosen(db, sql, asked)}
     for id, version in asked.items():
         if id not in found:
+            if change.replayed:
+                continue
             raise NotFound(f"no engram {id} to revise")
-        if version != found[id] + 1:
+        if version != found[id] + 1 and not (change.replayed and version > found[id]):
             raise Busy(
                 f"engram {id} is at version {found[id]}: version {version} does not follow; read it and try again"
             )
 
 
-def _close_revised(db: sqlite3.Connection, revised: Sequence[Revised], position: Position) -> None:
+def _close_revised(
+    db: sqlite3.Connection, revised: Sequence[Revised], position: Position, *, replayed: bool
+) -> None:
     for each in revised:
-        ns, row, began = db.execute(
+        standing = db.execute(
             "select ns, row, recorded_at from engrams where id = ? and closed_at = ?",
             (text_cell(each.engram.id), OPEN),
         ).fetchone()
+        if standing is None and replayed:
+            continue  # the first version that is brought back
+        ns, row, began = standing
         # Never before it began, also when the clock went backwards: then the version was current for no time at all.
         closed = max(began, time_cell(each.engram.recorded_at))
         db.execute("update engrams set closed_at = ? where ns = ? and row = ?", (closed, ns, row))
