@@ -256,7 +256,7 @@ def report(arguments: argparse.Namespace) -> None:
         out["sets"][name] = {"questions": len(base), "base": means}
         if name == "longmemeval":
             out["sets"][name]["ids"] = sorted(base)
-        if seeds:
+        if seeds or all(merged):
             found = report.figures(
                 base, seeds, report.joined(*merged) if all(merged) else None, ways, case_of
             )

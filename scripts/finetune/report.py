@@ -83,7 +83,8 @@ def figures(
     out = {}
     for key in keys:
         told: dict[str, object] = {f"seed {n}": gap(base, one, key, case_of) for n, one in enumerate(seeds)}
-        told["seeds"] = over_seeds(base, seeds, key)
+        if seeds:
+            told["seeds"] = over_seeds(base, seeds, key)
         if merged:
             told["mean of the deltas"] = gap(base, merged, key, case_of)
         out[key] = told

@@ -12,7 +12,7 @@ from engrams_bench.asking import messages_of
 from engrams_bench.cases import Case, Question
 
 from engrams import Memory
-from engrams.ingest.segment import SplitPassages
+from engrams.organise.embed import Embed
 from engrams.recall.fuse import Summed, SumStandardised
 from engrams.recall.select import Top, fetch
 from engrams.recipe import Recipe
@@ -99,7 +99,8 @@ def _of(case: Case, questions: Sequence[Question]) -> tuple[Haystack, list[Asked
     steps = steps_of(ENGRAMS.read)
     end = next(n for n, step in enumerate(steps) if isinstance(step, SumStandardised))
     # Without `Embed` no row has a vector, and the signals of the embedder stay at 0: `measure` adds them.
-    recipe = Recipe("measured", SplitPassages(), Chain((*steps[: end + 1], kept)))
+    write = tuple(step for step in steps_of(ENGRAMS.write) if not isinstance(step, Embed))
+    recipe = Recipe("measured", Chain(write), Chain((*steps[: end + 1], kept)))
     home = {turn.id: session.id for session in case.sessions for turn in session.turns}
     turns = [turn.id for session in case.sessions for turn in session.turns]
     asked = []
