@@ -7,13 +7,17 @@ Made from memory.py by scripts/make_async.py; change that, not this.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+from engrams.lifecycle.comparing import Compared
+from engrams.lifecycle.consolidating import Consolidated
 from engrams.lifecycle.importing import Imported
+from engrams.lifecycle.jobs import Worked
+from engrams.lifecycle.rebuilding import Rebuilt
 from engrams.memory import Memory
 from engrams.ports import Clock, Tokenizer
 from engrams.recipe import Recipe
@@ -23,6 +27,8 @@ from engrams.records import (
     Engram,
     Event,
     Hit,
+    Job,
+    JobState,
     Json,
     Page,
     Problem,
@@ -51,22 +57,28 @@ class AsyncMemory:
         clock: Clock | None = None,
         actor: str = "library",
         wait: float = 30.0,
+        background: bool = False,
     ) -> AsyncMemory:
         """Opens a memory, made where it is not there.
 
         Args:
             path_or_url: a file; ":memory:" for one that dies with the process; None: what settings say, else
                 `memory.db` in the user's data folder.
-            recipe: the memory system to run, by name or as a value; None: what settings say, else "engrams".
-            embedder: turns texts into vectors, as `Memory.open` takes it; None: what settings say, else "auto".
+            recipe: the memory system to run, by name or as a value; None: the one it was rebuilt
+                with last, else what settings say, else "engrams".
+            embedder: turns texts into vectors: "auto" (all-MiniLM-L6-v2 where the extra `embed` is installed, else none),
+                "none", "minilm", "openai:<model>@<url>" (key in ENGRAMS_EMBEDDER_KEY), an `Embedder`, a model of
+                sentence-transformers, a function from texts to rows; None: what settings say, else "auto".
             tokenizer: counts tokens of contexts; None: the shipped word pieces, an estimate.
             clock: tells the time of recording.
             actor: who acts, as the audit log shows it.
             wait: seconds to wait for another process that writes, 0 or more.
+            background: work through jobs in a thread of this process, as long as the memory is open.
 
         Raises:
             StoreError: it cannot be opened; says why and what to do.
-            UnknownName: no recipe of that name.
+            UnknownName: no recipe or embedder of that name.
+            NeedsExtra: the recipe or embedder needs a part that is not installed.
         """
         return cls(
             await asyncio.to_thread(
@@ -78,6 +90,7 @@ class AsyncMemory:
                 clock=clock,
                 actor=actor,
                 wait=wait,
+                background=background,
             )
         )
 
@@ -391,6 +404,94 @@ class AsyncMemory:
         """Takes a pin back."""
         return await asyncio.to_thread(self._memory.unpin, id)
 
+    async def undo(self, id: str, *, reason: str = "") -> Receipt:
+        """Takes back the last change of an engram, or of what was derived from an event; undoing the undo brings it back."""
+        return await asyncio.to_thread(self._memory.undo, id, reason=reason)
+
+    async def rebuild(
+        self, recipe: str | Recipe | None = None, *, progress: Callable[[int, int], None] | None = None
+    ) -> Rebuilt:
+        """Derives anew from the journal with a recipe (None: the open one), which this memory then opens with.
+
+        Readers see what stood before until all is derived. Cut off, it leaves the memory as it was, and goes on where it
+        stopped when it is called again. What people corrected, rejected, pinned or undid holds as before.
+        """
+        return await asyncio.to_thread(self._memory.rebuild, recipe, progress=progress)
+
+    async def compare(
+        self,
+        query: str,
+        recipes: Sequence[str | Recipe],
+        *,
+        budget: int | None = None,
+        k: int | None = None,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+    ) -> list[Compared]:
+        """What each recipe makes of one question over this journal: context, tokens, milliseconds.
+
+        A recipe that stands in this memory is read; another is derived for this question alone, in memory.
+        """
+        return await asyncio.to_thread(
+            self._memory.compare,
+            query,
+            recipes,
+            budget=budget,
+            k=k,
+            namespace=namespace,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            session=session,
+        )
+
+    async def consolidate(self, *, namespace: str | None = None, user_id: str | None = None) -> Consolidated:
+        """Runs the recipe's consolidate chain over one namespace.
+
+        Raises:
+            UsageError: the recipe has none.
+        """
+        return await asyncio.to_thread(self._memory.consolidate, namespace=namespace, user_id=user_id)
+
+    async def schedule(
+        self,
+        kind: str,
+        *,
+        recipe: str | Recipe | None = None,
+        namespace: str | None = None,
+        user_id: str | None = None,
+    ) -> str | None:
+        """Puts "consolidate" (of one namespace), "rebuild", "reembed" or "catch-up" among the jobs; its id.
+
+        None where the same waits already.
+        """
+        return await asyncio.to_thread(
+            self._memory.schedule, kind, recipe=recipe, namespace=namespace, user_id=user_id
+        )
+
+    async def jobs(self, *states: JobState) -> list[Job]:
+        """Jobs that wait, run or were given up ("waiting", "running", "dead"; without a state, all), oldest first."""
+        return await asyncio.to_thread(self._memory.jobs)
+
+    async def work(
+        self, *, most: int | None = None, jobs_per_day: int | None = None, tokens_per_day: int | None = None
+    ) -> Worked:
+        """Does the jobs that are due, at most `most`; stops once a day's (UTC) allowance of jobs or tokens is used up."""
+        return await asyncio.to_thread(
+            self._memory.work, most=most, jobs_per_day=jobs_per_day, tokens_per_day=tokens_per_day
+        )
+
+    async def retry_job(self, id: str) -> None:
+        """Makes a job that was given up, or waits, due now."""
+        await asyncio.to_thread(self._memory.retry_job, id)
+
+    async def drop_job(self, id: str) -> None:
+        """Removes a job; what it would have derived stays out until a rebuild."""
+        await asyncio.to_thread(self._memory.drop_job, id)
+
     async def stats(
         self,
         *,
@@ -423,7 +524,14 @@ class AsyncMemory:
         return await asyncio.to_thread(self._memory.check)
 
     async def reembed(self, *, progress: Callable[[int, int], None] | None = None) -> int:
-        """Makes the vectors of the whole store anew with this memory's embedder; returns how many were made."""
+        """Makes the vectors of the whole store anew with this memory's embedder; returns how many were made.
+
+        It goes on where a run before was cut off. Memories open with the embedder before are answered from its vectors
+        until the last one is made. Also fills in what was written without an embedder.
+
+        Raises:
+            UsageError: the recipe embeds nothing, or there is no embedder.
+        """
         return await asyncio.to_thread(self._memory.reembed, progress=progress)
 
     async def backup(self, path: str | Path, *, progress: Callable[[int, int], None] | None = None) -> None:

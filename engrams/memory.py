@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from engrams.errors import BadSetting, UsageError
+from engrams.errors import BadSetting, UnknownName, UsageError
 from engrams.ingest.messages import normalise
-from engrams.lifecycle import archive, correcting, embedding, reading, writing
+from engrams.lifecycle import (
+    archive,
+    comparing,
+    consolidating,
+    correcting,
+    embedding,
+    jobs,
+    reading,
+    rebuilding,
+    undoing,
+    writing,
+)
+from engrams.lifecycle.comparing import Compared
+from engrams.lifecycle.consolidating import Consolidated
 from engrams.lifecycle.importing import Imported, import_file
+from engrams.lifecycle.jobs import Allowance, Background, Worked
+from engrams.lifecycle.later import job_for
 from engrams.lifecycle.opening import open_house
+from engrams.lifecycle.rebuilding import Rebuilt
 from engrams.lifecycle.scopes import Scopes, resolve
 from engrams.ports import Clock, Tokenizer
 from engrams.recipe import Recipe
-from engrams.recipes.catalogue import CATALOGUE
+from engrams.recipes.catalogue import CATALOGUE, recipe_named
 from engrams.records import (
     Context,
     Deletion,
     Engram,
     Event,
     Hit,
+    Job,
+    JobState,
     Json,
     Page,
     Problem,
@@ -54,6 +72,7 @@ class Memory:
         if not isinstance(house, House):
             raise UsageError("open a memory with Memory.open(path)")
         self._house = house
+        self._background: Background | None = None
 
     @classmethod
     def open(
@@ -66,13 +85,15 @@ class Memory:
         clock: Clock | None = None,
         actor: str = "library",
         wait: float = 30.0,
+        background: bool = False,
     ) -> Memory:
         """Opens a memory, made where it is not there.
 
         Args:
             path_or_url: a file; ":memory:" for one that dies with the process; None: what settings say, else
                 `memory.db` in the user's data folder.
-            recipe: the memory system to run, by name or as a value; None: what settings say, else "engrams".
+            recipe: the memory system to run, by name or as a value; None: the one it was rebuilt
+                with last, else what settings say, else "engrams".
             embedder: turns texts into vectors: "auto" (all-MiniLM-L6-v2 where the extra `embed` is installed, else none),
                 "none", "minilm", "openai:<model>@<url>" (key in ENGRAMS_EMBEDDER_KEY), an `Embedder`, a model of
                 sentence-transformers, a function from texts to rows; None: what settings say, else "auto".
@@ -80,6 +101,7 @@ class Memory:
             clock: tells the time of recording.
             actor: who acts, as the audit log shows it.
             wait: seconds to wait for another process that writes, 0 or more.
+            background: work through jobs in a thread of this process, as long as the memory is open.
 
         Raises:
             StoreError: it cannot be opened; says why and what to do.
@@ -91,7 +113,8 @@ class Memory:
         settings = Settings.load()
         house = open_house(
             settings.db if path_or_url is None else path_or_url,
-            settings.recipe if recipe is None else recipe,
+            recipe,
+            fallback=settings.recipe,
             tokenizer=tokenizer,
             clock=clock,
             actor=actor,
@@ -100,7 +123,10 @@ class Memory:
             budget=settings.budget,
             embedder=settings.embedder if embedder is None else embedder,
         )
-        return cls(house)
+        memory = cls(house)
+        if background:
+            memory._background = Background(lambda: memory._house, Allowance())
+        return memory
 
     # --- telling
 
@@ -346,6 +372,107 @@ class Memory:
         """Takes a pin back."""
         return correcting.pin(self._house, id, pinned=False)
 
+    def undo(self, id: str, *, reason: str = "") -> Receipt:
+        """Takes back the last change of an engram, or of what was derived from an event; undoing the undo brings it back."""
+        return undoing.undo(self._house, id, reason)
+
+    # --- recipes
+
+    def rebuild(
+        self, recipe: str | Recipe | None = None, *, progress: Callable[[int, int], None] | None = None
+    ) -> Rebuilt:
+        """Derives anew from the journal with a recipe (None: the open one), which this memory then opens with.
+
+        Readers see what stood before until all is derived. Cut off, it leaves the memory as it was, and goes on where it
+        stopped when it is called again. What people corrected, rejected, pinned or undid holds as before.
+        """
+        chosen = self._recipe(recipe)
+        done = rebuilding.rebuild(self._house, chosen, progress)
+        self._house = self._house.running(chosen)
+        return done
+
+    def compare(
+        self,
+        query: str,
+        recipes: Sequence[str | Recipe],
+        *,
+        budget: int | None = None,
+        k: int | None = None,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+    ) -> list[Compared]:
+        """What each recipe makes of one question over this journal: context, tokens, milliseconds.
+
+        A recipe that stands in this memory is read; another is derived for this question alone, in memory.
+        """
+        if isinstance(recipes, str | Recipe):
+            raise BadSetting("recipes", recipes, "a list of recipes, such as ['engrams', 'bm25']")
+        scope = self._scope(Scopes(namespace, user_id, agent_id, run_id, session), writing=False)
+        budget = self._house.budget if budget is None else budget
+        asked = reading.query(
+            self._house, query, scope, reading.Bounds(), asked_at=None, k=k, budget=budget, explain=False
+        )
+        return comparing.compare(self._house, asked, [self._recipe(r) for r in recipes])
+
+    def consolidate(
+        self,
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+    ) -> Consolidated:
+        """Runs the recipe's consolidate chain over one namespace.
+
+        Raises:
+            UsageError: the recipe has none.
+        """
+        scope = self._scope(Scopes(namespace, user_id), writing=True)
+        return consolidating.consolidate(self._house, scope.namespace)
+
+    # --- jobs
+
+    def schedule(
+        self,
+        kind: str,
+        *,
+        recipe: str | Recipe | None = None,
+        namespace: str | None = None,
+        user_id: str | None = None,
+    ) -> str | None:
+        """Puts "consolidate" (of one namespace), "rebuild", "reembed" or "catch-up" among the jobs; its id.
+
+        None where the same waits already.
+        """
+        if kind not in jobs.KINDS or kind == "derive":
+            raise UnknownName("kind of job", kind, [k for k in jobs.KINDS if k != "derive"])
+        house = self._house.running(self._recipe(recipe))
+        place = "" if kind != "consolidate" else self._scope(Scopes(namespace, user_id), writing=True).namespace
+        return next(iter(house.store.jobs.put([job_for(house, kind, place)])), None)
+
+    def jobs(self, *states: JobState) -> list[Job]:
+        """Jobs that wait, run or were given up ("waiting", "running", "dead"; without a state, all), oldest first."""
+        return self._house.store.jobs.all(states or ("waiting", "running", "dead"))
+
+    def work(
+        self,
+        *,
+        most: int | None = None,
+        jobs_per_day: int | None = None,
+        tokens_per_day: int | None = None,
+    ) -> Worked:
+        """Does the jobs that are due, at most `most`; stops once a day's (UTC) allowance of jobs or tokens is used up."""
+        return jobs.work(self._house, most=most, allowance=Allowance(jobs_per_day, tokens_per_day))
+
+    def retry_job(self, id: str) -> None:
+        """Makes a job that was given up, or waits, due now."""
+        jobs.retry(self._house, id)
+
+    def drop_job(self, id: str) -> None:
+        """Removes a job; what it would have derived stays out until a rebuild."""
+        jobs.drop(self._house, id)
+
     # --- the whole
 
     def stats(
@@ -359,7 +486,7 @@ class Memory:
     ) -> Stats:
         """Counts inside a scope; of the whole store where no scope is given."""
         given = Scopes(namespace, user_id, agent_id, run_id, session)
-        return self._house.store.stats(None if given == Scopes() else self._scope(given, writing=False))
+        return reading.stats(self._house, None if given == Scopes() else self._scope(given, writing=False))
 
     def namespaces(self) -> list[str]:
         """The namespaces in which something lies."""
@@ -372,7 +499,7 @@ class Memory:
 
     def check(self) -> list[Problem]:
         """What is wrong with the store and what mends it; empty when all is well."""
-        return [*self._house.store.check(), *embedding.problems(self._house)]
+        return [*self._house.store.check(), *embedding.problems(self._house), *reading.problems(self._house)]
 
     def reembed(self, *, progress: Callable[[int, int], None] | None = None) -> int:
         """Makes the vectors of the whole store anew with this memory's embedder; returns how many were made.
@@ -436,6 +563,8 @@ class Memory:
 
     def close(self) -> None:
         """Lets go of the store. What was acknowledged is on disk already."""
+        if self._background is not None:
+            self._background.stop()
         self._house.store.close()
 
     def __enter__(self) -> Memory:
@@ -448,6 +577,11 @@ class Memory:
 
     def __repr__(self) -> str:
         return f"Memory({self.location!r}, recipe={self.recipe.name!r})"
+
+    def _recipe(self, given: str | Recipe | None) -> Recipe:
+        if given is None:
+            return self._house.recipe
+        return given if isinstance(given, Recipe) else recipe_named(given)
 
     def _scope(self, given: Scopes, *, writing: bool) -> Scope:
         return resolve(given, writing=writing, default=self._house.namespace)

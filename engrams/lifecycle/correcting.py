@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 
 from engrams.errors import BadSetting, NotFound, UsageError
 from engrams.ingest.messages import normalise
 from engrams.lifecycle.embedding import entries_of, require_embedder, settings_of
+from engrams.lifecycle.following import as_corrected, following, said_of
 from engrams.lifecycle.opening import House
-from engrams.lifecycle.writing import checked_metadata, derive, revised, without_index_only
+from engrams.lifecycle.writing import checked_metadata
 from engrams.ports import Commit, Revised, Where
 from engrams.records import (
-    Change,
     Deletion,
     Derived,
     Engram,
@@ -24,7 +23,6 @@ from engrams.records import (
     Receipt,
     Revision,
     Scope,
-    State,
     new_event_id,
 )
 
@@ -43,23 +41,11 @@ def find(house: House, id: object) -> Event | Engram:
         raise BadSetting("id", id, "the id of an event or engram, as text")
     found = house.store.events([id]).get(id)
     if found is not None:
-        return corrected(house, [found])[0] if found.kind == "message" else found
+        return as_corrected(house, [found])[0] if found.kind == "message" else found
     engram = house.store.engrams([id]).get(id)
     if engram is None:
         raise NotFound(f"no event or engram has the id {id!r} in {house.store.location}")
     return engram
-
-
-def corrected(house: House, events: Sequence[Event]) -> list[Event]:
-    """Events with the latest correction of each applied; the journal itself stays as it was written."""
-    about = house.store.about([e.id for e in events])
-    out = []
-    for event in events:
-        for other in about.get(event.id, ()):
-            if other.kind == "correction":
-                event = replace(event, content=other.content, metadata=other.metadata)
-        out.append(event)
-    return out
 
 
 def update(
@@ -75,16 +61,16 @@ def update(
     if content is not None and not isinstance(content, str):
         raise BadSetting("content", content, "the new text")
     extra = target.metadata if metadata is None else checked_metadata(metadata)
-    note = _about(house, target, "correction", text, extra)
+    note = about(house, target, "correction", text, extra)
     return apply(house, note, target, reason)
 
 
 def apply(house: House, note: Event, target: Event | Engram, reason: str) -> Receipt:
     """Commits a correction, rejection or pin together with the versions that follow from it."""
-    changes = _consequences(house, note, target, reason)
-    new: list[Engram] = []
-    if note.kind == "correction" and isinstance(target, Event):
-        changes, new = _rederived(house, note, target, reason)
+    follows = following(house, note, target)
+    changes, new = follows.changes, follows.new
+    if isinstance(target, Engram) and target.recipe != house.recipe.writer:
+        changes = [*changes, *said_of(note, [target]).changes]
     require_embedder(house)
     entries = entries_of(house, [r[0] for r in changes] + new)
     receipt = Receipt(
@@ -106,6 +92,7 @@ def apply(house: House, note: Event, target: Event | Engram, reason: str) -> Rec
                 for (engram, change), entry in zip(changes, entries, strict=False)
             ),
             settings=settings_of(house, entries),
+            writer=house.recipe.writer,
         )
     )
 
@@ -117,6 +104,7 @@ _ACTIONS: Mapping[EventKind, str] = {
     "pin": "pin",
     "unpin": "unpin",
     "feedback": "feedback",
+    "undo": "undo",
 }
 
 
@@ -131,7 +119,7 @@ def delete(house: House, id: str, reason: str) -> Deletion:
             scope, [target.id], actor=house.actor, at=house.clock.now(), reason=reason or "delete"
         )
     if target.state != "archived":
-        apply(house, _about(house, target, "rejection", "", {}), target, reason)
+        apply(house, about(house, target, "rejection", "", {}), target, reason)
     return Deletion((), (target.id,))
 
 
@@ -163,17 +151,23 @@ def pin(house: House, id: str, *, pinned: bool) -> Receipt:
     target = find(house, id)
     if isinstance(target, Event) and target.kind != "message":
         raise UsageError(f"pin: {id} is a {target.kind} of {target.target}; pin that id instead")
-    return apply(house, _about(house, target, "pin" if pinned else "unpin", "", {}), target, "")
+    return apply(house, about(house, target, "pin" if pinned else "unpin", "", {}), target, "")
 
 
 def history(house: House, id: str) -> list[Revision]:
-    """Every version of an engram, or of all engrams of an event, oldest first."""
-    return house.store.versions(find(house, id).id)
+    """Every version of an engram, or of all engrams that the open recipe made of an event, oldest first."""
+    found = find(house, id)
+    known = house.store.versions(found.id)
+    if isinstance(found, Engram):
+        return known
+    engrams = house.store.engrams(list({str(r.engram_id) for r in known}))
+    return [r for r in known if engrams[str(r.engram_id)].recipe == house.recipe.writer]
 
 
-def _about(
+def about(
     house: House, target: Event | Engram, kind: EventKind, content: str, metadata: Mapping[str, Json]
 ) -> Event:
+    """A note about an event or engram, as it will be journalled."""
     now = house.clock.now()
     return Event(
         id=new_event_id(),
@@ -189,57 +183,3 @@ def _about(
         metadata=metadata,
         target=target.id,
     )
-
-
-def _consequences(
-    house: House, note: Event, target: Event | Engram, reason: str
-) -> list[tuple[Engram, Change]]:
-    """The new versions that follow from a note about an engram, or a pin of an event."""
-    if isinstance(target, Engram):
-        engrams = [target]
-    else:
-        engrams = list(house.store.engrams(house.store.derived_from([target.id])).values())
-    at = note.recorded_at
-    out: list[tuple[Engram, Change]] = []
-    for e in engrams:
-        if note.kind == "correction":
-            new = replace(e, content=note.content, metadata=note.metadata, state=_live(e.state))
-            out.append((revised(e, new, at), "UPDATE"))
-        elif note.kind == "rejection":
-            out.append((revised(e, replace(e, state="archived"), at), "DELETE"))
-        elif note.kind in ("pin", "unpin") and e.pinned != (note.kind == "pin"):
-            out.append((replace(revised(e, e, at), pinned=note.kind == "pin"), "NOOP"))
-    return out
-
-
-def _live(state: State) -> State:
-    return "active" if state == "archived" else state
-
-
-def _rederived(
-    house: House, note: Event, target: Event, reason: str
-) -> tuple[list[tuple[Engram, Change]], list[Engram]]:
-    """What the write chain makes of an event as corrected, against what stands: new versions, and new engrams."""
-    event = replace(target, content=note.content, metadata=note.metadata)
-    draft = derive(house, (event,), Scope(event.namespace, event.agent_id, event.run_id, event.session))
-    standing = house.store.engrams(house.store.derived_from([target.id]))
-    rejected = {
-        i
-        for i, notes in house.store.about(list(standing)).items()
-        if any(n.kind == "rejection" for n in notes)
-    }
-    changes: list[tuple[Engram, Change]] = []
-    new: list[Engram] = []
-    made = {e.id: e for e in draft.engrams}
-    for e in made.values():
-        current = standing.get(e.id)
-        if current is None:
-            new.append(replace(e, recorded_at=note.recorded_at))
-        elif e.id not in rejected:
-            version = revised(current, e, note.recorded_at)
-            if without_index_only(version) != without_index_only(current):
-                changes.append((version, "UPDATE"))
-    for id, current in standing.items():
-        if id not in made and current.sources == (target.id,) and current.state == "active":
-            changes.append((revised(current, replace(current, state="archived"), note.recorded_at), "DELETE"))
-    return changes, new

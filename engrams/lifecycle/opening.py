@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engrams.errors import BadSetting, NeedsExtra, Unavailable
+from engrams.errors import BadSetting, NeedsExtra, Unavailable, UsageError
 from engrams.index import NamespaceIndex
 from engrams.models.embedder import resolve_embedder
 from engrams.models.static_table import StaticTable, shipped_table
 from engrams.organise.embed import Embed
 from engrams.ports import Clock, Embedder, Index, Store, Tokenizer
 from engrams.recipe import Recipe
-from engrams.recipes.catalogue import recipe_named
+from engrams.recipes.catalogue import CATALOGUE, recipe_named
 from engrams.records import Scope
 from engrams.settings import default_path
 from engrams.step import Run, walk
@@ -23,6 +23,9 @@ from engrams.store import open_store
 
 #: The environment variable with the key of an embedder behind an address.
 KEY_VARIABLE = "ENGRAMS_EMBEDDER_KEY"
+
+#: The store's setting that names the recipe a memory opens with when nobody names one.
+CURRENT = "recipe"
 
 
 class SystemClock:
@@ -81,6 +84,18 @@ class House:
     namespace: str = "default"
     budget: int = 2000
 
+    def running(self, recipe: Recipe) -> House:
+        """The same memory with another recipe.
+
+        Raises:
+            NeedsExtra: the recipe needs an embedder, and none is there.
+        """
+        if recipe == self.recipe:
+            return self
+        if self.embedder is None and "embedder" in recipe.needs:
+            raise NeedsExtra(f"the recipe {recipe.name!r}", "embed")
+        return replace(self, recipe=recipe, embedding=embedding_step(recipe))
+
     def run(self, chain: str, scope: Scope) -> Run:
         """What the steps of one chain are given, with a trace of its own."""
         return Run(
@@ -98,8 +113,9 @@ class House:
 
 def open_house(
     path_or_url: str | Path | None,
-    recipe: str | Recipe,
+    recipe: str | Recipe | None,
     *,
+    fallback: str = "engrams",
     tokenizer: Tokenizer | Callable[[str], int] | None,
     clock: Clock | None,
     actor: str,
@@ -110,12 +126,14 @@ def open_house(
 ) -> House:
     """Opens the store (made where it is not there) and puts the rest around it.
 
+    Without a recipe it is the one the memory was rebuilt with last, else `fallback`.
+
     Raises:
         UnknownName: no recipe or embedder of that name.
         NeedsExtra: the recipe needs an embedder, and none is there.
         StoreError: the store cannot be opened; says why and what to do.
     """
-    chosen = recipe if isinstance(recipe, Recipe) else recipe_named(_text("recipe", recipe))
+    named = recipe if isinstance(recipe, Recipe | None) else recipe_named(_text("recipe", recipe))
     if not isinstance(actor, str) or not actor.strip():
         raise BadSetting("actor", actor, "a name for who acts, as the audit shows it")
     if path_or_url is None:
@@ -132,11 +150,16 @@ def open_house(
     else:
         raise BadSetting("path_or_url", path_or_url, "a path, ':memory:' or a URL")
     found = resolve_embedder(embedder, api_key=os.environ.get(KEY_VARIABLE))
-    if found is None and "embedder" in chosen.needs:
-        without = " (opened with embedder 'none'; 'auto' takes the one that is installed)"
-        raise NeedsExtra(f"the recipe {chosen.name!r}{without if embedder == 'none' else ''}", "embed")
+    if named is not None:
+        _require_embedder(named, found, embedder)
     table = shipped_table()
     store = open_store(location, wait=wait)
+    try:
+        chosen = named or _current(store, fallback)
+        _require_embedder(chosen, found, embedder)
+    except UsageError:
+        store.close()
+        raise
     return House(
         store=store,
         index=NamespaceIndex(store, table),
@@ -150,6 +173,22 @@ def open_house(
         namespace=namespace,
         budget=budget,
     )
+
+
+def _current(store: Store, fallback: str) -> Recipe:
+    """The recipe the memory was rebuilt with last, else the one named."""
+    name = store.setting(CURRENT)
+    if name is not None and name not in CATALOGUE:
+        raise BadSetting(
+            "recipe", name, "a recipe of this version; give the recipe it was rebuilt with as recipe=", store.location
+        )
+    return recipe_named(name or _text("recipe", fallback))
+
+
+def _require_embedder(recipe: Recipe, found: Embedder | None, given: object) -> None:
+    if found is None and "embedder" in recipe.needs:
+        without = " (opened with embedder 'none'; 'auto' takes the one that is installed)"
+        raise NeedsExtra(f"the recipe {recipe.name!r}{without if given == 'none' else ''}", "embed")
 
 
 def embedding_step(recipe: Recipe) -> Embed | None:

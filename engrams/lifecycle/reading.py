@@ -9,12 +9,12 @@ from datetime import date, datetime
 from typing import Literal
 
 from engrams.compose.steps import hit
-from engrams.errors import BadSetting
+from engrams.errors import BadSetting, Mismatch
 from engrams.filters import parse
 from engrams.lifecycle.embedding import require_embedder
 from engrams.lifecycle.opening import House
 from engrams.ports import Where
-from engrams.records import Context, Engram, Event, Hit, Json, Page, Query, Scope, moment
+from engrams.records import Context, Engram, Event, Hit, Json, Page, Problem, Query, Scope, Stats, moment
 
 #: The most hits one search gives; who wants everything pages through `get_all`.
 MOST_HITS = 10_000
@@ -60,6 +60,7 @@ class Bounds:
             as_of_by=self.as_of_by,
             valid_at=None if self.valid_at is None else moment(self.valid_at, "valid_at"),
             filters=self.filters,
+            states=("active",) if self.valid_at is None else ("active", "superseded"),
         )
 
 
@@ -106,6 +107,7 @@ def query(
 def search(house: House, asked: Query) -> list[Hit]:
     """Ranks by the recipe's read chain, without composing."""
     require_embedder(house)
+    require_derived(house)
     ranked = house.recipe.ranking()(asked, house.run("read", asked.scope))
     return [hit(s, explain=asked.explain, confidence=ranked.confidence) for s in ranked.items]
 
@@ -113,11 +115,50 @@ def search(house: House, asked: Query) -> list[Hit]:
 def context(house: House, asked: Query) -> Context:
     """Runs the whole read chain; price and trace are those of this run."""
     require_embedder(house)
+    pending = require_derived(house)
     run = house.run("read", asked.scope)
     began = time.perf_counter()
     made = house.recipe.read(asked, run)
     spent = replace(made.price, milliseconds=(time.perf_counter() - began) * 1e3)
-    return replace(made, price=spent, trace=tuple(run.trace.steps))
+    return replace(made, price=spent, trace=tuple(run.trace.steps), pending=pending)
+
+
+def require_derived(house: House) -> int:
+    """How much of the journal cannot be found yet by the open recipe: entries not looked at, and jobs that will derive.
+
+    Raises:
+        Mismatch: nothing at all was derived by it, while the journal has entries.
+    """
+    writer = house.recipe.writer
+    progress = house.store.progress(writer)
+    if progress.behind and not progress.looked and not house.store.stats(None, writer=writer).engrams:
+        raise Mismatch(
+            f"the recipe {house.recipe.name!r} has derived nothing yet from the {progress.behind:,} journal entries in "
+            f"{house.store.location}; derive with: engrams rebuild --recipe {house.recipe.name}; or open it without recipe="
+        )
+    return progress.pending
+
+
+def stats(house: House, scope: Scope | None) -> Stats:
+    """Counts of the open recipe's engrams, and how far it has come."""
+    progress = house.store.progress(house.recipe.writer)
+    found = house.store.stats(scope, writer=house.recipe.writer)
+    return replace(found, pending=progress.pending, dead=progress.dead)
+
+
+def problems(house: House) -> list[Problem]:
+    """What the open recipe has not derived yet, and jobs that were given up."""
+    progress = house.store.progress(house.recipe.writer)
+    found = []
+    if progress.behind:
+        what = f"the recipe {house.recipe.name!r} has not looked at {progress.behind:,} journal entries yet"
+        found.append(Problem(what, f"engrams rebuild --recipe {house.recipe.name}", "warning"))
+    if progress.waiting:
+        found.append(Problem(f"{progress.waiting:,} jobs wait to derive", "engrams work --once", "warning"))
+    if progress.dead:
+        what = f"{progress.dead:,} jobs were given up; what they would have derived cannot be found"
+        found.append(Problem(what, "engrams jobs, then: engrams jobs retry ID", "warning"))
+    return found
 
 
 def get_all(house: House, scope: Scope, bounds: Bounds, limit: int, cursor: str | None) -> Page[Engram]:

@@ -9,12 +9,26 @@ from dataclasses import replace
 from datetime import date, datetime
 from itertools import islice
 
-from engrams.errors import BadSetting
+from engrams.errors import BadSetting, ModelError, StepFailed
 from engrams.ingest.messages import normalise
 from engrams.lifecycle.embedding import entries_of, require_embedder, settings_of
+from engrams.lifecycle.later import derive_jobs
 from engrams.lifecycle.opening import House
-from engrams.ports import Commit
-from engrams.records import Derived, Draft, Engram, Event, Json, Message, Receipt, Scope, moment, new_event_id
+from engrams.ports import Commit, Revised
+from engrams.records import (
+    Decision,
+    Derived,
+    Draft,
+    Engram,
+    Event,
+    Job,
+    Json,
+    Message,
+    Receipt,
+    Scope,
+    moment,
+    new_event_id,
+)
 
 #: Messages of a bulk load per transaction: one disk flush each, small enough that others may write in between.
 BATCH = 1000
@@ -70,12 +84,19 @@ def commit_new(
     action: str,
     idempotency: tuple[str, str] | None = None,
 ) -> Receipt:
-    """Derives engrams from new events and keeps everything in one transaction."""
+    """Derives engrams from new events and keeps everything in one transaction.
+
+    Where a step or a model fails, and always where the recipe's write chain needs a language model, the events are kept
+    all the same, with a job that derives from them later.
+    """
     require_embedder(house)
-    draft = derive(house, events, scope)
+    draft, later = _drafted(house, events, scope)
     entries = entries_of(house, draft.engrams, draft)
     derived = tuple(Derived(e.id, e.kind, "ADD", e.sources) for e in draft.engrams)
-    receipt = Receipt(scope.namespace, tuple(e.id for e in draft.events), derived)
+    revisions = revisions_of(house, draft.decisions, events[0].recorded_at)
+    derived += tuple(Derived(r.engram.id, r.engram.kind, r.change, r.engram.sources) for r in revisions)
+    pending = len(events) if later else 0
+    receipt = Receipt(scope.namespace, tuple(e.id for e in draft.events), derived, pending=pending)
     return house.store.commit(
         Commit(
             receipt=receipt,
@@ -87,7 +108,39 @@ def commit_new(
             links=draft.links,
             idempotency=idempotency,
             settings=settings_of(house, entries),
+            revised=revisions,
+            writer=house.recipe.writer,
+            jobs=later,
         )
+    )
+
+
+def _drafted(house: House, events: tuple[Event, ...], scope: Scope) -> tuple[Draft, tuple[Job, ...]]:
+    """What the write chain makes of events, or the events alone and the jobs that will."""
+    if "chat" in house.recipe.needs:
+        return Draft(events), derive_jobs(house, events)
+    try:
+        return derive(house, events, scope), ()
+    except (StepFailed, ModelError) as failed:
+        return Draft(events), derive_jobs(house, events, failed)
+
+
+def revisions_of(house: House, decisions: Sequence[Decision], at: datetime) -> tuple[Revised, ...]:
+    """The next versions of engrams on which something was decided; what is pinned is never taken back."""
+    chosen: dict[str, Decision] = {}
+    for decision in decisions:
+        taken_back = decision.change in ("INVALIDATE", "DELETE")
+        if decision.change not in ("ADD", "NOOP") and not (decision.engram.pinned and taken_back):
+            chosen[decision.engram.id] = decision
+    standing = house.store.engrams(list(chosen))
+    new = [
+        replace(revised(standing[id], d.engram, at), confidence=d.confidence)
+        for id, d in chosen.items()
+        if id in standing
+    ]
+    return tuple(
+        Revised(engram, entry, chosen[engram.id].change, chosen[engram.id].reason, chosen[engram.id].event_id)
+        for engram, entry in zip(new, entries_of(house, new), strict=True)
     )
 
 

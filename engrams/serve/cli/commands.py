@@ -34,6 +34,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "delete-all": ("changing:delete_all", "Erase everything of one namespace, user or session."),
         "pin": ("changing:pin", "Never forget this."),
         "unpin": ("changing:unpin", "Take a pin back."),
+        "undo": ("recipes:undo", "Take back the last change of a memory."),
     },
     "Care": {
         "doctor": ("care:doctor", "Check the memory; name what is wrong and how to mend it."),
@@ -42,6 +43,13 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "vacuum": ("care:vacuum", "Give the room of erased memories back."),
         "export": ("care:export", "Write the journal as JSON lines."),
         "restore": ("care:restore", "Bring back what export wrote."),
+    },
+    "Derive": {
+        "rebuild": ("recipes:rebuild", "Derive anew from the journal, also with another recipe."),
+        "compare": ("recipes:compare", "One question to two recipes, side by side."),
+        "consolidate": ("working:consolidate", "Merge, link and forget as the recipe does between sessions."),
+        "jobs": ("working:jobs", "What is done later: waiting, running, given up."),
+        "work": ("working:work", "Do the jobs that are due."),
     },
     "More": {
         "recipes": ("about:recipes", "The memory systems that can be run here."),

@@ -7,9 +7,15 @@ import time
 import click
 
 from engrams.errors import UsageError
+from engrams.records import JobState
 from engrams.serve.cli.call import Call, command
 from engrams.serve.cli.output import counted, when
 
+STATES: dict[str, tuple[JobState, ...]] = {
+    "waiting": ("waiting",),
+    "running": ("running",),
+    "dead": ("dead",),
+}
 PAUSE = 1.0  # seconds until a worker that found nothing looks again
 
 
@@ -24,7 +30,9 @@ def jobs(call: Call, /, action: str, id: str | None, state: str | None) -> None:
     error.
     """
     if action != "list" and id is None:
-        raise UsageError(f"say which: engrams jobs {action} {'KIND' if action == 'add' else 'ID'}; see: engrams jobs")
+        raise UsageError(
+            f"say which: engrams jobs {action} {'KIND' if action == 'add' else 'ID'}; see: engrams jobs"
+        )
     with call.memory() as memory:
         if action == "retry":
             memory.retry_job(str(id))
@@ -33,13 +41,15 @@ def jobs(call: Call, /, action: str, id: str | None, state: str | None) -> None:
         elif action == "add":
             scopes = call.scopes()
             id = memory.schedule(str(id), namespace=scopes["namespace"], user_id=scopes["user_id"])
-        found = memory.jobs(*([state] if state else []))  # type: ignore[list-item]
+        found = memory.jobs(*STATES.get(state or "", ()))
     if call.out.as_json:
         call.out.json(found if action == "list" else {"id": id})
         return
     if action != "list":
         call.out.line(id or "")
-        call.out.note({"retry": "Due now.", "drop": "Dropped.", "add": "Put." if id else "It waits already."}[action])
+        call.out.note(
+            {"retry": "Due now.", "drop": "Dropped.", "add": "Put." if id else "It waits already."}[action]
+        )
         return
     for job in found:
         call.out.columns(job.id, job.state, job.kind, job.recipe, job.attempts, when(job.due_at), job.error)
@@ -50,7 +60,9 @@ def jobs(call: Call, /, action: str, id: str | None, state: str | None) -> None:
 @command
 @click.option("--once", is_flag=True, help="End when nothing is due any more.")
 @click.option("--jobs-per-day", type=int, metavar="N", help="Begin at most so many a day (UTC).")
-@click.option("--tokens-per-day", type=int, metavar="N", help="Begin none once models took so many tokens a day.")
+@click.option(
+    "--tokens-per-day", type=int, metavar="N", help="Begin none once models took so many tokens a day."
+)
 def work(call: Call, /, once: bool, jobs_per_day: int | None, tokens_per_day: int | None) -> None:
     """Do the jobs that are due, until it is ended with Ctrl-C. Many workers may share one memory."""
     done = again = dead = 0
