@@ -1,0 +1,1 @@
+"""Checks of what is written: patterns of secrets and personal data."""
