@@ -1,4 +1,4 @@
-"""txtai behind the protocol: an index with content, the user as a column, vectors alone, saved after every write."""
+"""txtai behind the protocol: an index with content, the user as a column, vectors alone, saved at the end."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def embed(texts: list[Any]) -> Any:
 
 
 class Txtai(protocol.Driver):
-    """Nothing is durable before `save`, which writes the whole index; so a single add is not durable here."""
+    """Nothing is durable before `save`, which writes the whole index: too much for every add or thousand."""
 
     package = "txtai"
     notes = (
-        "single adds are not durable: only save() writes, and it writes the whole index; it runs after each bulk load",
+        "no add is durable: only save() writes, and it writes the whole index; once a size here, in no row",
         f"the user is filtered among the {CANDIDATES} nearest of all users: with more users it finds less, down to nothing",
     )
 
@@ -56,7 +56,6 @@ class Txtai(protocol.Driver):
         self._held.upsert(
             [(f"m{next(self._number)}", {"text": text, "user": user}, None) for user, text in items]
         )
-        self._held.save(self._place)
 
     def search(self, user: str | None, query: str, k: int) -> list[str]:
         asked = OF_ALL if user is None else OF_USER
@@ -66,6 +65,7 @@ class Txtai(protocol.Driver):
         return [each["text"] for each in found]
 
     def close(self) -> None:
+        self._held.save(self._place)
         self._held.close()
 
 
