@@ -142,7 +142,9 @@ class Arrays:
         """New arrays of the rows where the mask is True: nothing in them, not even a name, comes from the others."""
         self._seal()
         keep = Keeping(mask)
-        other = Arrays(len(self._frequency), self.vectors.kept(mask), history=self.history, superseded=self.superseded)
+        other = Arrays(
+            len(self._frequency), self.vectors.kept(mask), history=self.history, superseded=self.superseded
+        )
         other.closed = self.closed
         for name in COLUMNS:
             other._columns[name] = Growing(keep.of(self.column(name)))

@@ -125,9 +125,7 @@ class Shard:
 
     def _start_anew(self) -> None:
         vectors = Vectors(self._store, self._scope)
-        self._arrays = Arrays(
-            self._vocabulary, vectors, history=self._history, superseded=self._superseded
-        )
+        self._arrays = Arrays(self._vocabulary, vectors, history=self._history, superseded=self._superseded)
         self._snapshot, self._past = self._arrays.taken(), None
         self._seen = None
         self._last_row = 0

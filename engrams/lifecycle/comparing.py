@@ -80,7 +80,5 @@ def _copy_journal(house: House, beside: House, scope: Scope) -> None:
         ):
             events: tuple[Event, ...] = tuple(event for _, event in found)
             receipt = Receipt(namespace, tuple(e.id for e in events))
-            beside.store.commit(
-                Commit(receipt, house.actor, "compare", events[0].recorded_at, events=events)
-            )
+            beside.store.commit(Commit(receipt, house.actor, "compare", events[0].recorded_at, events=events))
             after = found[-1][0]

@@ -142,4 +142,3 @@ def _messages(house: House) -> Iterator[tuple[str, list[Event]]]:
         ):
             yield namespace, [event for _, event in found]
             after = found[-1][0]
-

@@ -30,7 +30,9 @@ def undo(house: House, id: str, reason: str) -> Receipt:
     engram = max(changed, key=lambda e: e.recorded_at)
     last = house.store.versions(engram.id)[-1]
     said = None if last.event_id is None else house.store.events([last.event_id]).get(last.event_id)
-    if said is None or said.kind == "message":  # no person's note: a step decided it, and the version alone names it
+    if (
+        said is None or said.kind == "message"
+    ):  # no person's note: a step decided it, and the version alone names it
         note = about(house, engram, "undo", "", {UNDOES_VERSION: last.version})
         return apply(house, note, engram, reason or f"undo of {last.change}: {last.reason}")
     note = about(house, engram, "undo", "", {UNDOES: said.id})
