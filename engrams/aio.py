@@ -13,11 +13,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+from engrams.lifecycle.access import Key
 from engrams.lifecycle.comparing import Compared
 from engrams.lifecycle.consolidating import Consolidated
+from engrams.lifecycle.container import Exported
+from engrams.lifecycle.feedback import Marks
 from engrams.lifecycle.importing import Imported
 from engrams.lifecycle.jobs import Worked
+from engrams.lifecycle.merging import Merged
 from engrams.lifecycle.rebuilding import Rebuilt
+from engrams.lifecycle.retention import Rule
 from engrams.memory import Memory
 from engrams.ports import Clock, Tokenizer
 from engrams.recipe import Recipe
@@ -58,6 +63,7 @@ class AsyncMemory:
         actor: str = "library",
         wait: float = 30.0,
         background: bool = False,
+        key: str | None = None,
     ) -> AsyncMemory:
         """Opens a memory, made where it is not there.
 
@@ -73,6 +79,7 @@ class AsyncMemory:
             clock: tells the time of recording.
             actor: who acts, as the audit log shows it.
             wait: seconds to wait for another process that writes, 0 or more.
+            key: an API key (see `create_key`): this memory then does what the key's rights allow, and raises `Denied` else.
             background: work through jobs in a thread of this process, as long as the memory is open.
 
         Raises:
@@ -91,6 +98,7 @@ class AsyncMemory:
                 actor=actor,
                 wait=wait,
                 background=background,
+                key=key,
             )
         )
 
@@ -278,6 +286,40 @@ class AsyncMemory:
     async def explain(self, query: str, *, budget: int | None = None, **scopes_and_times: object) -> Context:
         """A context whose hits carry every signal's share and whose trace shows each step; takes what `context` takes."""
         return await asyncio.to_thread(self._memory.explain, query, budget=budget, **scopes_and_times)
+
+    async def feedback(
+        self,
+        query: str,
+        *,
+        cited: Marks = (),
+        chosen: Marks = (),
+        wrong: Marks = (),
+        k: int = 10,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        asked_at: Moment | None = None,
+    ) -> Receipt:
+        """Tells what a question's hits were worth; the namespace's later searches weigh their signals by it.
+
+        `cited`, `chosen` (good) and `wrong` take hits, or ids of hits, engrams or events; `k` hits were shown.
+        """
+        return await asyncio.to_thread(
+            self._memory.feedback,
+            query,
+            cited=cited,
+            chosen=chosen,
+            wrong=wrong,
+            k=k,
+            namespace=namespace,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            session=session,
+            asked_at=asked_at,
+        )
 
     async def get(self, id: str) -> Event | Engram:
         """An event (with its corrections applied) or an engram (its current version).
@@ -572,6 +614,132 @@ class AsyncMemory:
     async def close(self) -> None:
         """Lets go of the store. What was acknowledged is on disk already."""
         await asyncio.to_thread(self._memory.close)
+
+    async def finish_erasing(self) -> bool:
+        """Removes what bytes of erased text may be left; True when none are, False while another process reads them."""
+        return await asyncio.to_thread(self._memory.finish_erasing)
+
+    async def retain(
+        self,
+        namespace: str,
+        *,
+        max_age_days: float | None = None,
+        max_events: int | None = None,
+        quota_events: int | None = None,
+        quota_bytes: int | None = None,
+    ) -> Rule:
+        """Sets how long and how much a path (`acme`, `acme/*`) keeps and may hold; without any limit, takes the rule away.
+
+        `max_age_days` and `max_events` are kept whenever `apply_retention` runs; a quota refuses the write that would
+        pass it, with `OverBudget`.
+        """
+        return await asyncio.to_thread(
+            self._memory.retain,
+            namespace,
+            max_age_days=max_age_days,
+            max_events=max_events,
+            quota_events=quota_events,
+            quota_bytes=quota_bytes,
+        )
+
+    async def rules(self) -> list[Rule]:
+        """Every rule, by path."""
+        return await asyncio.to_thread(self._memory.rules)
+
+    async def apply_retention(self) -> Deletion:
+        """Erases what the rules no longer keep, oldest first; what is pinned stays."""
+        return await asyncio.to_thread(self._memory.apply_retention)
+
+    async def export_container(
+        self,
+        path: str | Path,
+        *,
+        namespace: str | None = None,
+        vectors: bool = True,
+        signing_key: bytes | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Exported:
+        """Writes everything, or what lies under a path, as one file that `restore_container` brings back exactly.
+
+        `signing_key`: a shared secret (HMAC-SHA256), or an Ed25519 private key in PEM.
+        """
+        return await asyncio.to_thread(
+            self._memory.export_container,
+            path,
+            namespace=namespace,
+            vectors=vectors,
+            signing_key=signing_key,
+            progress=progress,
+        )
+
+    async def restore_container(
+        self,
+        path: str | Path,
+        *,
+        signing_key: bytes | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Merged:
+        """Brings back exactly what a container holds; the whole file is checked before anything is written."""
+        return await asyncio.to_thread(
+            self._memory.restore_container, path, signing_key=signing_key, progress=progress
+        )
+
+    async def merge_container(
+        self,
+        path: str | Path,
+        *,
+        signing_key: bytes | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Merged:
+        """Fuses a container into this memory: what both know counts once, what they disagree on is shown and stays ours."""
+        return await asyncio.to_thread(
+            self._memory.merge_container, path, signing_key=signing_key, progress=progress
+        )
+
+    async def split_container(
+        self, path: str | Path, folder: str | Path, *, signing_key: bytes | None = None
+    ) -> list[Exported]:
+        """Writes one container for each namespace of a container into a folder."""
+        return await asyncio.to_thread(self._memory.split_container, path, folder, signing_key=signing_key)
+
+    async def audit(self, *, limit: int = 100, cursor: str | None = None) -> Page[Mapping[str, Json]]:
+        """One page of who did what when, oldest first: seq, at, actor, action, namespace, ids, note; never any text."""
+        return await asyncio.to_thread(self._memory.audit, limit=limit, cursor=cursor)
+
+    async def verify_audit(self) -> list[Problem]:
+        """Where the audit was altered, the first place first; empty where it is as it was written."""
+        return await asyncio.to_thread(self._memory.verify_audit)
+
+    async def create_key(self, name: str, rights: Mapping[str, str]) -> Key:
+        """Makes a key with rights ("read", "write", "admin") on paths, such as `{"acme/*": "write"}`, or "*" for everything.
+
+        Its `secret` is shown once; `Memory.open(key=secret)` then does what the rights allow, and raises `Denied` else.
+        """
+        return await asyncio.to_thread(self._memory.create_key, name, rights)
+
+    async def list_keys(self) -> list[Key]:
+        """Every key, without its secret; revoked ones too."""
+        return await asyncio.to_thread(self._memory.list_keys)
+
+    async def revoke_key(self, id: str) -> Key:
+        """Takes a key's rights away for good; memories that are open with it keep them until they are closed."""
+        return await asyncio.to_thread(self._memory.revoke_key, id)
+
+    async def encrypted_copy(
+        self, path: str | Path, key: str, *, progress: Callable[[int, int], None] | None = None
+    ) -> datetime:
+        """Writes the whole memory into a new file whose texts are encrypted with a key or passphrase.
+
+        Returns when it was made. Open it with the key in ENGRAMS_KEY, then remove the original and its backups.
+
+        Raises:
+            UsageError: something lies at the path.
+        """
+        return await asyncio.to_thread(self._memory.encrypted_copy, path, key, progress=progress)
+
+    async def change_key(self, new: str) -> None:
+        """Makes another key the one that opens this encrypted memory; texts stay as they are."""
+        await asyncio.to_thread(self._memory.change_key, new)
 
     @property
     def recipe(self) -> Recipe:

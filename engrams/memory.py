@@ -16,6 +16,7 @@ from engrams.lifecycle import (
     consolidating,
     correcting,
     embedding,
+    feedback,
     jobs,
     reading,
     rebuilding,
@@ -24,9 +25,12 @@ from engrams.lifecycle import (
 )
 from engrams.lifecycle.comparing import Compared
 from engrams.lifecycle.consolidating import Consolidated
+from engrams.lifecycle.feedback import Marks
 from engrams.lifecycle.importing import Imported, import_file
 from engrams.lifecycle.jobs import Allowance, Background, Worked
+from engrams.lifecycle.keeping import Keeping, new_encryption_key
 from engrams.lifecycle.later import job_for
+from engrams.lifecycle.migrating import Moved, local_server, migrate
 from engrams.lifecycle.opening import open_house
 from engrams.lifecycle.rebuilding import Rebuilt
 from engrams.lifecycle.scopes import Scopes, resolve
@@ -55,7 +59,7 @@ from engrams.settings import Settings
 Moment = datetime | date | str | float
 
 
-class Memory:
+class Memory(Keeping):
     """Long-term memory over one store. Open it with `Memory.open`; safe from several threads and processes.
 
     Scope arguments mean the same everywhere: `namespace` is a path such as `acme/alice`; without it `user_id` is the
@@ -86,6 +90,7 @@ class Memory:
         actor: str = "library",
         wait: float = 30.0,
         background: bool = False,
+        key: str | None = None,
     ) -> Memory:
         """Opens a memory, made where it is not there.
 
@@ -101,6 +106,7 @@ class Memory:
             clock: tells the time of recording.
             actor: who acts, as the audit log shows it.
             wait: seconds to wait for another process that writes, 0 or more.
+            key: an API key (see `create_key`): this memory then does what the key's rights allow, and raises `Denied` else.
             background: work through jobs in a thread of this process, as long as the memory is open.
 
         Raises:
@@ -122,6 +128,8 @@ class Memory:
             namespace=settings.namespace,
             budget=settings.budget,
             embedder=settings.embedder if embedder is None else embedder,
+            guard=settings.guard,
+            key=key,
         )
         memory = cls(house)
         if background:
@@ -182,7 +190,7 @@ class Memory:
         What was acknowledged through `progress` is on disk, also when a later message is refused.
         """
         scope = self._scope(Scopes(namespace, user_id, agent_id, run_id, session), writing=True)
-        said = (message for given in messages for message in normalise(given))
+        said = (message for given in messages for message in normalise(given, blank=True))
         return writing.add_many(self._house, said, scope, progress=progress)[0]
 
     def import_file(
@@ -275,6 +283,31 @@ class Memory:
     def explain(self, query: str, *, budget: int | None = None, **scopes_and_times: object) -> Context:
         """A context whose hits carry every signal's share and whose trace shows each step; takes what `context` takes."""
         return self.context(query, budget=budget, **{**scopes_and_times, "explain": True})  # type: ignore[arg-type]
+
+    def feedback(
+        self,
+        query: str,
+        *,
+        cited: Marks = (),
+        chosen: Marks = (),
+        wrong: Marks = (),
+        k: int = 10,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        asked_at: Moment | None = None,
+    ) -> Receipt:
+        """Tells what a question's hits were worth; the namespace's later searches weigh their signals by it.
+
+        `cited`, `chosen` (good) and `wrong` take hits, or ids of hits, engrams or events; `k` hits were shown.
+        """
+        scope = self._scope(Scopes(namespace, user_id, agent_id, run_id, session), writing=True)
+        asked = reading.query(
+            self._house, query, scope, reading.Bounds(), asked_at=asked_at, k=k, budget=None, explain=True
+        )
+        return feedback.feedback(self._house, asked, cited, chosen, wrong)
 
     # --- single memories
 
@@ -448,7 +481,9 @@ class Memory:
         if kind not in jobs.KINDS or kind == "derive":
             raise UnknownName("kind of job", kind, [k for k in jobs.KINDS if k != "derive"])
         house = self._house.running(self._recipe(recipe))
-        place = "" if kind != "consolidate" else self._scope(Scopes(namespace, user_id), writing=True).namespace
+        place = (
+            "" if kind != "consolidate" else self._scope(Scopes(namespace, user_id), writing=True).namespace
+        )
         return next(iter(house.store.jobs.put([job_for(house, kind, place)])), None)
 
     def jobs(self, *states: JobState) -> list[Job]:
@@ -587,4 +622,4 @@ class Memory:
         return resolve(given, writing=writing, default=self._house.namespace)
 
 
-__all__ = ["Imported", "Memory", "Query"]
+__all__ = ["Imported", "Memory", "Moved", "Query", "local_server", "migrate", "new_encryption_key"]

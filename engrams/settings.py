@@ -1,7 +1,7 @@
 """Settings, read once, at the edge: packaged defaults, then `engrams.toml`, then the environment, then arguments.
 
 `engrams.toml` is looked for in the working folder, then in the user's configuration folder. The environment
-variables are `ENGRAMS_DB`, `ENGRAMS_RECIPE`, `ENGRAMS_NAMESPACE`, `ENGRAMS_EMBEDDER`, `ENGRAMS_BUDGET`.
+variables are `ENGRAMS_DB`, `ENGRAMS_RECIPE`, `ENGRAMS_NAMESPACE`, `ENGRAMS_EMBEDDER`, `ENGRAMS_BUDGET`, `ENGRAMS_GUARD`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import platformdirs
 from engrams.errors import BadSetting, UnknownName
 
 FILE = "engrams.toml"
+#: What can be done with secrets found at write: nothing, put a mark in their place, refuse the write.
+GUARDS = ("off", "mask", "refuse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Settings:
     `db`: path or URL of the store; None: `memory.db` in the user's data folder. `recipe`: name of the recipe.
     `namespace`: path used where a call names none. `embedder`: "auto" (one that is installed, else none), "none",
     or a name the embedders know. `budget`: tokens of a context, 1 to 1,000,000.
+    `guard`: what is done with secrets and personal data that patterns find in what is written: "off", "mask", "refuse".
     """
 
     db: str | None = None
@@ -33,6 +36,7 @@ class Settings:
     namespace: str = "default"
     embedder: str = "auto"
     budget: int = 2000
+    guard: str = "off"
     origins: tuple[tuple[str, str], ...] = ()
 
     @classmethod
@@ -75,6 +79,8 @@ class Settings:
                 ) from cause
             if not 1 <= value <= 1_000_000:
                 raise BadSetting(key, value, "a whole number of tokens from 1 to 1,000,000", origin)
+        elif key == "guard" and value not in GUARDS:
+            raise BadSetting(key, value, " or ".join(map(repr, GUARDS)), origin)
         elif not isinstance(value, str) or not value.strip():
             raise BadSetting(key, value, "text that is not empty", origin)
         return replace(self, **{key: value}, origins=(*self.origins, (key, origin)))  # type: ignore[arg-type]

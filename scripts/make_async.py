@@ -13,6 +13,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE, TARGET = ROOT / "engrams" / "memory.py", ROOT / "engrams" / "aio.py"
+#: What `Memory` inherits: its public methods belong to the twin, too.
+KEEPING = ROOT / "engrams" / "lifecycle" / "keeping.py"
 
 HEAD = '''"""The front door for asyncio: every call of `Memory`, run in a worker thread; can be awaited and cancelled.
 
@@ -91,22 +93,29 @@ def twin(method: ast.FunctionDef) -> str:
 
 def generate() -> str:
     """The whole file, formatted."""
-    tree = ast.parse(SOURCE.read_text("utf-8"))
+    tree, kept = ast.parse(SOURCE.read_text("utf-8")), ast.parse(KEEPING.read_text("utf-8"))
     imports = [
         ast.unparse(n)
-        for n in tree.body
+        for n in [*tree.body, *kept.body]
         if isinstance(n, ast.Import | ast.ImportFrom)
         and getattr(n, "module", "") not in {"__future__", "engrams.lifecycle", "engrams.ingest.messages"}
     ]
     memory = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Memory")
+    keeping = next(n for n in kept.body if isinstance(n, ast.ClassDef) and n.name == "Keeping")
     methods = [
         n
-        for n in memory.body
+        for n in [*memory.body, *keeping.body]
         if isinstance(n, ast.FunctionDef)
         and not n.name.startswith("_")
         and not any(
             isinstance(d, ast.Name) and d.id in {"property", "staticmethod"} for d in n.decorator_list
         )
+    ]
+    static = [
+        f"    {n.name} = staticmethod(Memory.{n.name})"
+        for n in keeping.body
+        if isinstance(n, ast.FunctionDef)
+        and any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in n.decorator_list)
     ]
     alias = next(
         ast.unparse(n)
@@ -114,7 +123,7 @@ def generate() -> str:
         if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "Moment"
     )
     text = "\n".join([HEAD + "\n".join(imports), "from engrams.memory import Memory", "", alias, "", CLASS])
-    text += "\n" + "\n\n".join(twin(m) for m in methods) + "\n" + TAIL
+    text += "\n" + "\n\n".join([*(twin(m) for m in methods), *static]) + "\n" + TAIL
     for command in (["check", "--fix", "--quiet", "--select", "F401,I"], ["format", "--quiet"]):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(TARGET), "-"],

@@ -275,6 +275,9 @@ def convert_file(questions: Path, sessions: Path, out: Path) -> None:
 @click.option("--wrong", type=click.FloatRange(0, 1), multiple=True, default=(0.0, 0.2), show_default=True,
               help="Share of the feedback that cites a wrong hit.")  # fmt: skip
 @click.option(
+    "--misfit", is_flag=True, help="Begin with the weights of notes, which do not fit conversations."
+)
+@click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="The result file. Default: bench/results."
 )
 def learn(
@@ -284,18 +287,23 @@ def learn(
     steps: tuple[int, ...],
     seeds: int,
     wrong: tuple[float, ...],
+    misfit: bool,
     out: Path | None,
 ) -> None:
     """How many verdicts on some questions of a conversation help its other questions."""
     (recipe,), (data, *_) = _recipes([name], ()), find(sets)
     settings = feedback.Settings(steps=steps, seeds=seeds, wrong=wrong)
     result = feedback.measure(
-        recipe, data, data_folder(folder), settings, lambda line: click.echo(line, err=True)
+        feedback.misfit(recipe) if misfit else recipe,
+        data,
+        data_folder(folder),
+        settings,
+        lambda line: click.echo(line, err=True),
     )
     click.echo(feedback.table(result))
     if out is None and not RESULTS.is_dir():
         return
-    place = out or RESULTS / f"{FEEDBACK}{data.name}.json"
+    place = out or RESULTS / f"{FEEDBACK}{data.name}{'-misfit' if misfit else ''}.json"
     feedback.write(result, place)
     click.echo(f"written: {place}", err=True)
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from engrams import Memory, Recipe
+from engrams.recipes.engrams import SUM
 from engrams_bench import __version__
 from engrams_bench.asking import NAMESPACE, Costs, fill, opened
 from engrams_bench.cases import Case, DataSet, Question
@@ -43,6 +44,11 @@ class Settings:
     wrong: tuple[float, ...] = (0.0, 0.2)
     shown: int = SHOWN
     ks: tuple[int, ...] = KS
+
+
+def misfit(recipe: Recipe) -> Recipe:
+    """The recipe with the weights of notes also where people take turns: house weights that do not fit the data."""
+    return replace(recipe.replace("read.SumStandardised.dialogue", SUM.notes), name=f"{recipe.name}-misfit")
 
 
 Scores = dict[int, float]  # recall by k

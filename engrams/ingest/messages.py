@@ -43,13 +43,15 @@ def normalise(
     metadata: Mapping[str, Json] | None = None,
     key: str = "messages",
     origin: str = "argument",
+    blank: bool = False,
 ) -> list[Message]:
     """Texts and messages as records, in the order given; `session`, `occurred_at` and `metadata` fill what they lack.
 
     A message has `role`, `content` (text, or parts of text, images, sounds, files, tool calls and results) and
     optionally `name`, `timestamp`, `session`, `metadata`, `attachments`, `tool_calls`. Its `id` is kept as
     `metadata["source_id"]`; keys nobody here knows are kept in the metadata under their own name. A bare text is a
-    message of the user. `key` and `origin` say in errors where the value stood.
+    message of the user. `key` and `origin` say in errors where the value stood. A turn without
+    words among others is kept; where nobody says anything it is refused, unless `blank` allows it.
 
     Raises:
         BadSetting: something is missing, empty or of the wrong type; says where in the list, what, and what works.
@@ -66,6 +68,13 @@ def normalise(
             raise BadSetting(key, value, f"{_WHAT_WORKS}; reasoning items alone are no message", origin)
     else:
         raise BadSetting(key, value, _WHAT_WORKS, origin)
+    if not blank and not any(m.content.strip() for m in found):
+        raise BadSetting(
+            key if isinstance(value, str) else f"{key}.content",
+            value,
+            f"{_WHAT_WORKS}; text that is not empty",
+            origin,
+        )
     return [
         replace(
             message,
@@ -114,11 +123,14 @@ def read_message(item: Mapping[str, Json], where: str, origin: str = "argument")
     extra = _attachments(item.get("attachments"), f"{where}.attachments", origin)
     texts += extra[0]
     text = "\n".join(t for t in texts if t)
-    if not text.strip():
+    if not text.strip() and not isinstance(content, str):
         found = content if content is not None else dict(item)
         raise BadSetting(
             f"{where}.content", found, "text, or a list of content parts, that is not empty", origin
         )
+    text = text or str(
+        content
+    )  # a turn without words: real logs have them, and the journal keeps what happened
     return Message(
         role=_name(role, f"{where}.role", origin),
         content=text,
@@ -156,8 +168,8 @@ def _checked(message: Message, where: str, origin: str) -> Message:
 
 
 def _said(text: object, where: str, origin: str) -> str:
-    if not isinstance(text, str) or not text.strip():
-        raise BadSetting(where, text, "text that is not empty", origin)
+    if not isinstance(text, str):
+        raise BadSetting(where, text, "text", origin)
     return text
 
 

@@ -83,7 +83,12 @@ class SplitPassages(Step[Draft, Draft]):
 
     def __call__(self, value: Draft, run: Run) -> Draft:
         """The draft with the passages of its messages behind what it held."""
-        made = [p for event in value.events if event.kind == "message" for p in self._passages(event, run)]
+        made = [
+            p
+            for event in value.events
+            if event.kind == "message" and event.content.strip()
+            for p in self._passages(event, run)
+        ]
         return replace(value, engrams=(*value.engrams, *made))
 
     def _passages(self, event: Event, run: Run) -> list[Engram]:

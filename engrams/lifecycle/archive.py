@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from engrams.errors import Full, NewerSchema, NotFound, Unavailable, UnknownFormat
+from engrams.errors import Denied, Full, NewerSchema, NotFound, Unavailable, UnknownFormat
+from engrams.lifecycle import feedback
 from engrams.lifecycle.correcting import apply, find
 from engrams.lifecycle.opening import House
 from engrams.lifecycle.writing import BATCH, commit_new
@@ -71,6 +72,9 @@ def export_to(house: House, path: Path, scope: Scope | None, progress: Callable[
             out.flush()
             os.fsync(out.fileno())
         unfinished.replace(path)
+    except Denied:  # by its class an OSError, and nothing of the disk's
+        unfinished.unlink(missing_ok=True)
+        raise
     except OSError as cause:
         unfinished.unlink(missing_ok=True)
         kind = Full if cause.errno == errno.ENOSPC else Unavailable
@@ -124,7 +128,10 @@ def restore(house: House, path: Path, progress: Callable[[int, int], None] | Non
 
 
 def _apply_again(house: House, note: Event) -> None:
-    """A correction, rejection or pin as it was journalled, with what follows from it."""
+    """A correction, rejection, pin or feedback as it was journalled, with what follows from it."""
+    if note.kind == "feedback":
+        feedback.keep(house, [note])
+        return
     try:
         target = find(house, note.target)
     except NotFound:

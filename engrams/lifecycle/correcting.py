@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from engrams.errors import BadSetting, NotFound, UsageError
 from engrams.ingest.messages import normalise
+from engrams.lifecycle.admitting import guarded
 from engrams.lifecycle.embedding import entries_of, require_embedder, settings_of
+from engrams.lifecycle.feedback import relearn, taught
 from engrams.lifecycle.following import as_corrected, following, said_of
 from engrams.lifecycle.opening import House
 from engrams.lifecycle.writing import checked_metadata
@@ -20,6 +23,7 @@ from engrams.records import (
     EventId,
     EventKind,
     Json,
+    Message,
     Receipt,
     Revision,
     Scope,
@@ -60,6 +64,8 @@ def update(
     text = target.content if content is None else normalise(content)[0].content
     if content is not None and not isinstance(content, str):
         raise BadSetting("content", content, "the new text")
+    if content is not None and house.guard != "off":
+        text = guarded(house.guard, Message("user", text)).content
     extra = target.metadata if metadata is None else checked_metadata(metadata)
     note = about(house, target, "correction", text, extra)
     return apply(house, note, target, reason)
@@ -112,12 +118,15 @@ def delete(house: House, id: str, reason: str) -> Deletion:
     """An event is erased with all that only it supports; an engram is rejected and stays rejected when rebuilt."""
     target = find(house, id)
     if isinstance(target, Event):
-        if target.kind != "message":
+        if target.kind not in ("message", "feedback"):
             raise UsageError(f"delete: {id} is a {target.kind}; it goes when {target.target} is deleted")
-        scope = Scope(target.namespace)
-        return house.store.erase(
+        scope, learns = Scope(target.namespace), taught(house, target.namespace)
+        done = house.store.erase(
             scope, [target.id], actor=house.actor, at=house.clock.now(), reason=reason or "delete"
         )
+        if learns:
+            relearn(house, target.namespace)
+        return done
     if target.state != "archived":
         apply(house, about(house, target, "rejection", "", {}), target, reason)
     return Deletion((), (target.id,))
@@ -127,8 +136,9 @@ def delete_all(house: House, scope: Scope, reason: str) -> Deletion:
     """Erases every event of a scope and what only these support."""
     events: list[EventId] = []
     engrams: list[EngramId] = []
-    links = 0
+    links, pending = 0, False
     where = Where(states=("active", "archived", "superseded"))
+    learns: set[str] = set()
     while True:
         found = house.store.journal(scope, where, kinds=("message",), limit=ERASED_AT_ONCE)
         if not found:
@@ -137,13 +147,19 @@ def delete_all(house: House, scope: Scope, reason: str) -> Deletion:
         for _, event in found:
             by_namespace.setdefault(event.namespace, []).append(event.id)
         for namespace, ids in by_namespace.items():
+            if taught(house, namespace):
+                learns.add(namespace)
             done = house.store.erase(
                 Scope(namespace), ids, actor=house.actor, at=house.clock.now(), reason=reason or "delete_all"
             )
             events += done.events
             engrams += done.engrams
             links += done.links
-    return Deletion(tuple(events), tuple(engrams), links)
+            pending |= done.state == "pending"
+    for namespace in learns:
+        relearn(house, namespace)
+    digest = hashlib.sha256("\n".join([*sorted(events), *sorted(engrams)]).encode()).hexdigest()
+    return Deletion(tuple(events), tuple(engrams), links, digest, "pending" if pending else "done")
 
 
 def pin(house: House, id: str, *, pinned: bool) -> Receipt:
@@ -168,7 +184,7 @@ def about(
     house: House, target: Event | Engram, kind: EventKind, content: str, metadata: Mapping[str, Json]
 ) -> Event:
     """A note about an event or engram, as it will be journalled."""
-    now = house.clock.now()
+    now = house.now(target.namespace)
     return Event(
         id=new_event_id(),
         namespace=target.namespace,

@@ -164,7 +164,7 @@ class Keeping:
             raise BadSetting("key", "(hidden)", "a new key or passphrase")
         access_sealing.rotate(self._house.store, access_sealing.user_key(), new)
 
-    @staticmethod
-    def new_encryption_key() -> str:
-        """A fresh key for an encrypted memory: 256 random bits, as text. Keep it safe: without it nothing can be read."""
-        return new_key()
+
+def new_encryption_key() -> str:
+    """A fresh key for an encrypted memory: 256 random bits, as text. Keep it safe: without it nothing can be read."""
+    return new_key()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
-from engrams.errors import BadSetting, NeedsExtra, Unavailable, UsageError
+from engrams.errors import BadSetting, NeedsExtra, Unavailable
 from engrams.index import NamespaceIndex
+from engrams.lifecycle.access import Grant, granted
+from engrams.lifecycle.access_sealing import sealed, user_key
+from engrams.lifecycle.access_store import GuardedIndex, GuardedStore
 from engrams.models.embedder import resolve_embedder
 from engrams.models.static_table import StaticTable, shipped_table
 from engrams.organise.embed import Embed
-from engrams.ports import Clock, Embedder, Index, Store, Tokenizer
+from engrams.ports import Clock, Embedder, Index, Store, Tokenizer, Where
 from engrams.recipe import Recipe
 from engrams.recipes.catalogue import CATALOGUE, recipe_named
 from engrams.records import Scope
@@ -83,6 +87,15 @@ class House:
     embedding: Embed | None = None  # the step of the recipe that embeds
     namespace: str = "default"
     budget: int = 2000
+    guard: str = "off"  # what is done with secrets and personal data at write: off, mask, refuse
+    counted: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # see `retention`
+    grant: Grant | None = None  # what the key it was opened with may do; None: everything
+
+    def now(self, namespace: str) -> datetime:
+        """The time of recording: the clock's, and never before what this namespace recorded last."""
+        present = self.clock.now()
+        newest = self.store.journal(Scope(namespace), Where(), kinds=None, limit=1, newest_first=True)
+        return max(present, newest[0][1].recorded_at) if newest else present
 
     def running(self, recipe: Recipe) -> House:
         """The same memory with another recipe.
@@ -123,6 +136,8 @@ def open_house(
     namespace: str,
     budget: int,
     embedder: object = None,
+    guard: str = "off",
+    key: str | None = None,
 ) -> House:
     """Opens the store (made where it is not there) and puts the rest around it.
 
@@ -153,16 +168,22 @@ def open_house(
     if named is not None:
         _require_embedder(named, found, embedder)
     table = shipped_table()
-    store = open_store(location, wait=wait)
+    store = opened(location, wait, actor)
     try:
         chosen = named or _current(store, fallback)
         _require_embedder(chosen, found, embedder)
-    except UsageError:
+        grant = None if key is None else granted(store, key)
+    except BaseException:
         store.close()
         raise
+    index = cast(Index, NamespaceIndex(store, table))
+    if grant is not None:
+        # The index loads more than a call asks for, so it works on the whole store, and each view is asked for.
+        store, index = cast(Store, GuardedStore(store, grant)), cast(Index, GuardedIndex(index, grant))
+        actor = f"{actor} key:{grant.id}"
     return House(
         store=store,
-        index=NamespaceIndex(store, table),
+        index=index,
         table=table,
         tokenizer=_counter(tokenizer, table),
         clock=clock or SystemClock(),
@@ -172,7 +193,19 @@ def open_house(
         embedding=embedding_step(chosen),
         namespace=namespace,
         budget=budget,
+        guard=guard,
+        grant=grant,
     )
+
+
+def opened(location: str | Path, wait: float, actor: str) -> Store:
+    """The store at a place, behind a cipher where it is encrypted or `ENGRAMS_KEY` is set."""
+    store = open_store(location, wait=wait)
+    try:
+        return sealed(store, user_key(), actor)
+    except BaseException:
+        store.close()
+        raise
 
 
 def _current(store: Store, fallback: str) -> Recipe:
@@ -180,7 +213,10 @@ def _current(store: Store, fallback: str) -> Recipe:
     name = store.setting(CURRENT)
     if name is not None and name not in CATALOGUE:
         raise BadSetting(
-            "recipe", name, "a recipe of this version; give the recipe it was rebuilt with as recipe=", store.location
+            "recipe",
+            name,
+            "a recipe of this version; give the recipe it was rebuilt with as recipe=",
+            store.location,
         )
     return recipe_named(name or _text("recipe", fallback))
 

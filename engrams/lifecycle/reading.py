@@ -165,7 +165,10 @@ def get_all(house: House, scope: Scope, bounds: Bounds, limit: int, cursor: str 
     """One page of the engrams that hold, in the order they were recorded."""
     whole_number("limit", limit, 1, MOST_ON_A_PAGE)
     found = house.store.list_engrams(
-        scope, replace(bounds.where(), writer=house.recipe.writer), after=_after(cursor), limit=limit + 1
+        scope,
+        replace(bounds.where(), writer=house.recipe.writer),
+        after=after_number(cursor),
+        limit=limit + 1,
     )
     return Page(tuple(e for _, e in found[:limit]), str(found[limit - 1][0]) if len(found) > limit else None)
 
@@ -176,7 +179,12 @@ def log(
     """One page of the journal: everything that was written, corrections and pins included."""
     whole_number("limit", limit, 1, MOST_ON_A_PAGE)
     found = house.store.journal(
-        scope, bounds.where(), kinds=None, after=_after(cursor), limit=limit + 1, newest_first=newest_first
+        scope,
+        bounds.where(),
+        kinds=None,
+        after=after_number(cursor),
+        limit=limit + 1,
+        newest_first=newest_first,
     )
     return Page(tuple(e for _, e in found[:limit]), str(found[limit - 1][0]) if len(found) > limit else None)
 
@@ -193,7 +201,12 @@ def whole_number(key: str, value: object, least: int, most: int) -> None:
         raise BadSetting(key, value, f"a whole number from {least} to {most:,}")
 
 
-def _after(cursor: object) -> int:
+def after_number(cursor: object) -> int:
+    """The number behind which a page begins.
+
+    Raises:
+        BadSetting: no `next` of a page.
+    """
     if cursor is None:
         return 0
     if not isinstance(cursor, str) or not cursor.isdigit() or len(cursor) > 18:

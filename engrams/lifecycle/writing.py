@@ -11,9 +11,11 @@ from itertools import islice
 
 from engrams.errors import BadSetting, ModelError, StepFailed
 from engrams.ingest.messages import normalise
+from engrams.lifecycle.admitting import admit
 from engrams.lifecycle.embedding import entries_of, require_embedder, settings_of
 from engrams.lifecycle.later import derive_jobs
 from engrams.lifecycle.opening import House
+from engrams.lifecycle.retention import require_room
 from engrams.ports import Commit, Revised
 from engrams.records import (
     Decision,
@@ -48,7 +50,7 @@ def events_of(
     sources: Sequence[str | None] = (),
 ) -> tuple[Event, ...]:
     """Journal entries for messages, in their order; a message's own session, time and metadata win over the call's."""
-    now = house.clock.now()
+    now = house.now(scope.namespace)
     ids = [new_event_id() for _ in messages]
     return tuple(
         Event(
@@ -162,8 +164,12 @@ def add(
         if not isinstance(idempotency_key, str) or not 0 < len(idempotency_key) <= LONGEST_KEY:
             raise BadSetting("idempotency_key", idempotency_key, f"text of 1 to {LONGEST_KEY} characters")
         idempotency = (idempotency_key, _digest(said, scope, when, extra))
-    events = events_of(house, said, scope, occurred_at=when, metadata=extra)
-    return commit_new(house, events, scope, action="add", idempotency=idempotency)
+    kept = admit(house, said, scope, extra)
+    if not kept:
+        return Receipt(scope.namespace, (), withheld=len(said))
+    events = events_of(house, kept, scope, occurred_at=when, metadata=extra)
+    receipt = commit_new(house, events, scope, action="add", idempotency=idempotency)
+    return replace(receipt, withheld=len(said) - len(kept)) if len(kept) < len(said) else receipt
 
 
 def add_many(
@@ -183,6 +189,7 @@ def add_many(
     written = repeated = 0
     size = BATCH if house.embedder is None or house.embedding is None else EMBEDDED_BATCH
     for batch in _batches(iter(messages), size):
+        batch = admit(house, batch, scope, {}, room=False)
         sources: list[str | None] = [None] * len(batch)
         if fingerprints:
             marks = [_fingerprint(m, scope, seen) for m in batch]
@@ -191,6 +198,7 @@ def add_many(
             repeated += len(batch) - len(fresh)
             batch, sources = [batch[i] for i in fresh], [marks[i] for i in fresh]
         if batch:
+            require_room(house, scope, batch)
             events = events_of(house, batch, scope, occurred_at=None, metadata={}, sources=sources)
             commit_new(house, events, scope, action="import" if fingerprints else "add")
             written += len(batch)

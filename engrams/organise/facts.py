@@ -76,7 +76,11 @@ class Fact:
 def _rule(attribute: str, mode: Mode, pattern: str) -> tuple[str, Mode, re.Pattern[str]]:
     # Who speaks and what for are written in any case, names of people and places only with a capital.
     spelt = pattern.replace("I_S", r"(?:[Ii]|[Ww]e)")
-    return attribute, mode, re.compile(rf"(?:[Aa]ctually|[Ss]o|[Ww]ell|[Bb]y the way|[Nn]ews)?[,: ]*{spelt}{_WHEN}$")
+    return (
+        attribute,
+        mode,
+        re.compile(rf"(?:[Aa]ctually|[Ss]o|[Ww]ell|[Bb]y the way|[Nn]ews)?[,: ]*{spelt}{_WHEN}$"),
+    )
 
 
 _SUBJECT = rf"(?P<who>I_S|[Mm]y (?:older |younger |little |big )?(?:{_RELATIVE})|[A-Z][a-zé]+)"
@@ -143,7 +147,9 @@ def activity(sentence: str) -> Fact | None:
     """A plain statement of what somebody does or is, as (who, "does", what): the kind that "no longer" ends."""
     if len(sentence) > LONGEST or _NOTHING.search(sentence) or _TWO.search(sentence):
         return None
-    found = re.match(rf"^{_SUBJECT}(?:'m|'s| am| is| are)? (?P<value>[\w' ]+)$".replace("I_S", "[Ii]|[Ww]e"), sentence)
+    found = re.match(
+        rf"^{_SUBJECT}(?:'m|'s| am| is| are)? (?P<value>[\w' ]+)$".replace("I_S", "[Ii]|[Ww]e"), sentence
+    )
     return None if found is None else Fact(_who(found["who"]), "does", found["value"], "state")
 
 
@@ -193,7 +199,9 @@ def _event(sentence: str) -> Fact | None:
         if found is not None:
             moved: Mode = "change" if mode == "change" or " now " in sentence else "state"
             thing = re.sub(r"^(?:my|our|the) ", "", found["thing"].lower())
-            unit = "day" if re.search(r"day$|^\d+ [A-Za-z]|[A-Za-z]+ \d+$", found["value"].strip()) else "time"
+            unit = (
+                "day" if re.search(r"day$|^\d+ [A-Za-z]|[A-Za-z]+ \d+$", found["value"].strip()) else "time"
+            )
             return Fact("it", f"time {thing}", found["value"], moved, about=unit)
     return None
 

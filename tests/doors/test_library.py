@@ -55,7 +55,12 @@ def test_a_fact_is_found_again_after_reopening(tmp_path: Path) -> None:
 def test_messages_in_the_openai_form_keep_who_when_and_order(memory: Memory) -> None:
     receipt = memory.add(
         [
-            {"role": "user", "name": "Anna", "content": "Which dentist was it?", "timestamp": "2024-03-05T09:00:00Z"},
+            {
+                "role": "user",
+                "name": "Anna",
+                "content": "Which dentist was it?",
+                "timestamp": "2024-03-05T09:00:00Z",
+            },
             {"role": "assistant", "content": [{"type": "text", "text": "Doctor Matos, on Rua Nova."}]},
         ],
         session="s1",
@@ -73,7 +78,9 @@ def test_messages_in_the_openai_form_keep_who_when_and_order(memory: Memory) -> 
 def test_the_callers_time_stands_beside_the_time_of_recording(tmp_path: Path) -> None:
     clock = StoppedClock(datetime(2025, 1, 1, tzinfo=UTC))
     with Memory.open(tmp_path / "m.db", clock=clock) as memory:
-        event = memory.get(memory.add("The lease was signed.", occurred_at="2024-03-05T10:00+01:00").event_ids[0])
+        event = memory.get(
+            memory.add("The lease was signed.", occurred_at="2024-03-05T10:00+01:00").event_ids[0]
+        )
     assert (event.occurred_at, event.recorded_at) == (MARCH, clock.at)
 
 
@@ -81,8 +88,12 @@ def test_scopes_are_apart(memory: Memory) -> None:
     memory.add("The code of the door is 4711.", namespace="acme", user_id="alice")
     memory.add("The code of the door is 0815.", namespace="acme", user_id="bob")
     memory.add("The code of the door is 9999.", namespace="acmex")
-    assert texts(memory.search("code of the door", namespace="acme/alice")) == ["The code of the door is 4711."]
-    assert texts(memory.search("code of the door", namespace="acme", user_id="bob")) == ["The code of the door is 0815."]
+    assert texts(memory.search("code of the door", namespace="acme/alice")) == [
+        "The code of the door is 4711."
+    ]
+    assert texts(memory.search("code of the door", namespace="acme", user_id="bob")) == [
+        "The code of the door is 0815."
+    ]
     assert len(memory.search("code of the door", namespace="acme/*")) == 2
     assert memory.search("code of the door", namespace="acme") == []
     assert memory.search("code of the door") == []
@@ -104,12 +115,18 @@ def test_indexed_fields_filter_where_given(memory: Memory, field: str) -> None:
 def test_filters_and_times_bound_what_is_found(memory: Memory) -> None:
     for month, place in enumerate(["Faro", "Braga", "Evora"], start=1):
         memory.add(
-            f"Trip to {place} by train.", occurred_at=f"2024-0{month}-10", metadata={"place": place, "cost": 10 * month}
+            f"Trip to {place} by train.",
+            occurred_at=f"2024-0{month}-10",
+            metadata={"place": place, "cost": 10 * month},
         )
     assert texts(memory.search("trip by train", filters={"place": "Braga"})) == ["Trip to Braga by train."]
     assert len(memory.search("trip by train", filters={"cost": {"gte": 20}})) == 2
-    assert texts(memory.search("trip by train", filters={"NOT": {"cost": {"gt": 10}}})) == ["Trip to Faro by train."]
-    assert texts(memory.search("trip by train", since="2024-02-01", until="2024-02-10")) == ["Trip to Braga by train."]
+    assert texts(memory.search("trip by train", filters={"NOT": {"cost": {"gt": 10}}})) == [
+        "Trip to Faro by train."
+    ]
+    assert texts(memory.search("trip by train", since="2024-02-01", until="2024-02-10")) == [
+        "Trip to Braga by train."
+    ]
     with pytest.raises(UsageError, match="gte"):
         memory.search("trip", filters={"cost": {"atleast": 3}})
 
@@ -130,7 +147,11 @@ def test_an_update_is_a_new_version_and_the_past_can_be_asked(tmp_path: Path) ->
             ("ADD", "Ben works at the harbour.", 1),
             ("UPDATE", "Ben works at the airport.", 2),
         ]
-        assert (versions[1].reason, versions[1].at, versions[1].actor) == ("he changed jobs", clock.at, "library")
+        assert (versions[1].reason, versions[1].at, versions[1].actor) == (
+            "he changed jobs",
+            clock.at,
+            "library",
+        )
         assert versions[1].event_id is not None
         assert [e.kind for e in memory.log(user_id="ben")] == ["message", "correction"]
 
@@ -155,7 +176,11 @@ def test_an_update_of_metadata_alone_keeps_the_text(memory: Memory) -> None:
     memory.update(receipt.engram_ids[0], metadata={"b": [1, {"c": None}]})
     engram = memory.get(receipt.engram_ids[0])
     assert isinstance(engram, Engram)
-    assert (engram.text, engram.metadata, engram.version) == ("Rent is due on the first.", {"b": [1, {"c": None}]}, 2)
+    assert (engram.text, engram.metadata, engram.version) == (
+        "Rent is due on the first.",
+        {"b": [1, {"c": None}]},
+        2,
+    )
 
 
 def test_a_long_text_that_is_shortened_by_an_update_leaves_nothing_behind(memory: Memory) -> None:
@@ -165,6 +190,18 @@ def test_a_long_text_that_is_shortened_by_an_update_leaves_nothing_behind(memory
     memory.update(receipt.event_ids[0], "A book about gardens.")
     assert memory.search("lighthouse keeper counts ships", k=50)[0].text == "A book about gardens."
     assert [e.text for e in memory.get_all()] == ["A book about gardens."]
+
+
+def test_a_turn_without_words_is_kept_among_others_and_derives_nothing(memory: Memory) -> None:
+    receipt = memory.add(
+        [{"role": "user", "content": "Is it raining?"}, {"role": "assistant", "content": ""}]
+    )
+    assert (len(receipt.event_ids), len(receipt.derived)) == (2, 1)
+    assert [e.content for e in memory.log()] == ["Is it raining?", ""]
+    assert memory.add_many([{"role": "user", "content": " "}, "The roof leaks."]) == 2
+    assert len(memory.search("roof", k=10)) == 2
+    with pytest.raises(UsageError, match="messages"):
+        memory.add([{"role": "user", "content": ""}, {"role": "user", "content": " "}])
 
 
 def test_a_hit_per_event(memory: Memory) -> None:
@@ -198,7 +235,13 @@ def test_pins_are_shown_and_taken_back(memory: Memory) -> None:
 def test_a_context_fits_its_budget_is_cited_and_priced(memory: Memory) -> None:
     for day in range(1, 25):
         memory.add(
-            [{"role": "user", "name": "Mia", "content": f"On day {day} the sourdough rose for {day} hours in the oven."}],
+            [
+                {
+                    "role": "user",
+                    "name": "Mia",
+                    "content": f"On day {day} the sourdough rose for {day} hours in the oven.",
+                }
+            ],
             session=f"s{day}",
             occurred_at=f"2024-05-{day:02d}T08:30:00",
         )
@@ -330,7 +373,9 @@ def test_ten_megabytes_are_kept_whole_and_found(memory: Memory) -> None:
 
 def test_export_and_restore_bring_everything_back(tmp_path: Path) -> None:
     with Memory.open(tmp_path / "a.db") as memory:
-        first = memory.add("Vera lives in Lyon.", user_id="vera", metadata={"n": 1}, occurred_at=MARCH, session="s")
+        first = memory.add(
+            "Vera lives in Lyon.", user_id="vera", metadata={"n": 1}, occurred_at=MARCH, session="s"
+        )
         memory.add("Vera has a cat.", user_id="vera")
         memory.add("odd \ud83d text \x00", user_id="odd")
         memory.update(first.event_ids[0], "Vera lives in Nice.")
@@ -341,9 +386,9 @@ def test_export_and_restore_bring_everything_back(tmp_path: Path) -> None:
     with Memory.open(tmp_path / "b.db") as other:
         assert other.restore(tmp_path / "journal.jsonl") == 5
         assert [list(other.log(user_id=u)) for u in ("vera", "odd")] == log
-        assert [[(e.id, e.content, e.version) for e in other.get_all(user_id=u)] for u in ("vera", "odd")] == [
-            [(e.id, e.content, e.version) for e in engrams] for engrams in before
-        ]
+        assert [
+            [(e.id, e.content, e.version) for e in other.get_all(user_id=u)] for u in ("vera", "odd")
+        ] == [[(e.id, e.content, e.version) for e in engrams] for engrams in before]
         assert other.restore(tmp_path / "journal.jsonl") == 0
         assert texts(other.search("Where does Vera live?", user_id="vera")) == ["Vera lives in Nice."]
 
@@ -357,7 +402,11 @@ def test_a_damaged_export_is_refused_before_anything_is_written(tmp_path: Path) 
     bad = {
         "cut": (lines[:-1], UnknownFormat, "cut off"),
         "changed": ([line.replace("two", "six") for line in lines], UnknownFormat, "changed"),
-        "newer": ([json.dumps(json.loads(lines[0]) | {"version": 99}) + "\n", *lines[1:]], NewerSchema, "upgrade"),
+        "newer": (
+            [json.dumps(json.loads(lines[0]) | {"version": 99}) + "\n", *lines[1:]],
+            NewerSchema,
+            "upgrade",
+        ),
         "other": (["hello\n"], UnknownFormat, "no export"),
     }
     with Memory.open(tmp_path / "b.db") as other:
@@ -370,7 +419,10 @@ def test_a_damaged_export_is_refused_before_anything_is_written(tmp_path: Path) 
 
 def test_importing_twice_adds_only_what_is_new(tmp_path: Path, memory: Memory) -> None:
     file = tmp_path / "chat.jsonl"
-    rows = [{"role": "user", "content": f"message {i}", "timestamp": 1_700_000_000 + i, "session": "c"} for i in range(5)]
+    rows = [
+        {"role": "user", "content": f"message {i}", "timestamp": 1_700_000_000 + i, "session": "c"}
+        for i in range(5)
+    ]
     file.write_text("".join(json.dumps(r) + "\n" for r in rows), "utf-8")
     assert (memory.import_file(file).written, memory.import_file(file).written) == (5, 0)
     rows += [{"role": "user", "content": "ok", "timestamp": 1_700_000_100, "session": "c"}] * 2
@@ -444,7 +496,9 @@ def test_the_default_place_is_the_users_data_folder(own_home: Path) -> None:
 
 def test_the_async_twin_has_the_same_calls_with_the_same_arguments() -> None:
     for name, method in inspect.getmembers(Memory, inspect.isfunction):
-        if not name.startswith("_") and name != "catalogue":
+        if isinstance(inspect.getattr_static(Memory, name), staticmethod):
+            assert getattr(AsyncMemory, name)
+        elif not name.startswith("_"):
             assert list(inspect.signature(getattr(AsyncMemory, name)).parameters) == list(
                 inspect.signature(method).parameters
             ), name

@@ -9,6 +9,10 @@ from pathlib import Path
 
 def test_the_async_twin_is_up_to_date(root: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "scripts/make_async.py", "--check"], cwd=root, capture_output=True, text=True, check=False
+        [sys.executable, "scripts/make_async.py", "--check"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -111,9 +111,16 @@ def vacuum(call: Call, /) -> None:
 @command
 @click.argument("path", required=False)
 @click.option("--force", is_flag=True, help="Write over a file that is there.")
-def export(call: Call, /, path: str | None, force: bool) -> None:
+@click.option("--container", is_flag=True, help="Everything, exactly, as one file: docs/container.md.")
+@click.option(
+    "--signing-key", metavar="FILE", help="Sign the container: a shared secret, or an Ed25519 private key."
+)
+def export(call: Call, /, path: str | None, force: bool, container: bool, signing_key: str | None) -> None:
     """Write the journal as versioned JSON lines, to PATH or standard output: all of it, or of the scope named."""
     out = call.out
+    if container or signing_key is not None:
+        _container(call, path, force, signing_key)
+        return
     if path is None or path == "-":
         with tempfile.TemporaryDirectory(prefix="engrams-") as folder, call.memory() as memory:
             whole = Path(folder) / "journal.jsonl"
@@ -133,11 +140,47 @@ def export(call: Call, /, path: str | None, force: bool) -> None:
     )
 
 
+def _container(call: Call, path: str | None, force: bool, signing_key: str | None) -> None:
+    from engrams.serve.cli.keeping import key_in
+
+    if path is None or path == "-":
+        raise UsageError(
+            "a container is a file: say where it goes, as in: engrams export --container memory.engrams"
+        )
+    scopes = call.scopes()
+    if scopes["agent_id"] or scopes["run_id"] or scopes["session"]:
+        raise UsageError("a container holds whole namespaces; leave --agent, --run and --session out")
+    named = [part for part in (scopes["namespace"], scopes["user_id"]) if part]
+    target = _target(path, force)
+    with call.memory() as memory, call.out.progress("Exporting") as progress:
+        made = memory.export_container(
+            target, namespace="/".join(named) or None, signing_key=key_in(signing_key), progress=progress
+        )
+    if call.out.as_json:
+        call.out.json(made)
+        return
+    call.out.receipt(target, made.events, made.versions, made.digest)
+    call.out.note(
+        f"{counted(made.events, 'event')} and {counted(made.versions, 'version')} in {shown_path(target)}"
+        f"{', signed' if made.signed else ''}; digest {made.digest[:12]}."
+    )
+
+
 @command
 @click.argument("path")
-def restore(call: Call, /, path: str) -> None:
+@click.option(
+    "--signing-key",
+    metavar="FILE",
+    help="Check a container's signature: the shared secret, or the public key.",
+)
+def restore(call: Call, /, path: str, signing_key: str | None) -> None:
     """Bring back what export wrote; what is here already stays. - reads standard input."""
     with incoming(path) as source, call.memory(make=True) as memory:
+        if signing_key is not None or is_archive(source):
+            from engrams.serve.cli.keeping import take_in
+
+            take_in(call, memory, source, fuse=False, signing_key=signing_key)
+            return
         with call.out.progress("Restoring") as progress:
             count = memory.restore(source, progress=progress)
         where = memory.location
@@ -146,6 +189,12 @@ def restore(call: Call, /, path: str) -> None:
         return
     call.out.receipt(count)
     call.out.note(f"{counted(count, 'event')} brought back into {shown_path(where)}.")
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file begins as a zip archive does: a container, then, or something else that is refused as one."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
 
 
 def _target(path: str, force: bool) -> Path:

@@ -70,6 +70,34 @@ def delete_all(call: Call, /, yes: bool, reason: str) -> None:
 
 
 @command
+@click.argument("query", nargs=-1, metavar="QUERY…")
+@click.option("--cited", multiple=True, metavar="ID", help="A hit that the answer used. Repeat for more.")
+@click.option("--chosen", multiple=True, metavar="ID", help="A hit that was picked. Repeat for more.")
+@click.option(
+    "--wrong", multiple=True, metavar="ID", help="A hit that does not belong there. Repeat for more."
+)
+@click.option("-k", type=int, default=10, show_default=True, help="How many hits were shown.")
+@click.option("--asked-at", metavar="TIME", help="When it was asked, as it was given to search.")
+def feedback(
+    call: Call,
+    /,
+    query: tuple[str, ...],
+    cited: tuple[str, ...],
+    chosen: tuple[str, ...],
+    wrong: tuple[str, ...],
+    k: int,
+    asked_at: str | None,
+) -> None:
+    """Say which hits of a question were good and which wrong; later searches here learn from it."""
+    text = one_text(query, "QUERY", 'engrams feedback "Where is the key?" --cited ID')
+    with call.memory() as memory:
+        receipt = memory.feedback(
+            text, cited=cited, chosen=chosen, wrong=wrong, k=k, asked_at=asked_at, **call.scopes()
+        )
+    _receipt(call, receipt, f"Learnt; see: engrams history {receipt.engram_ids[0]}")
+
+
+@command
 @click.argument("id")
 def pin(call: Call, /, id: str) -> None:
     """Never forget this engram, or what was derived from this event."""
@@ -101,7 +129,10 @@ def _deleted(call: Call, done: list[Deletion]) -> None:
     engrams = [id for d in done for id in d.engrams]
     links = sum(d.links for d in done)
     if call.out.as_json:
-        call.out.json({"events": events, "engrams": engrams, "links": links, "receipts": done})
+        state = "pending" if any(d.state == "pending" for d in done) else "done"
+        call.out.json(
+            {"events": events, "engrams": engrams, "links": links, "state": state, "receipts": done}
+        )
         return
     for kind, ids in (("event", events), ("engram", engrams)):
         for id in ids:
@@ -109,6 +140,12 @@ def _deleted(call: Call, done: list[Deletion]) -> None:
     call.out.note(
         f"Deleted {counted(len(events), 'event')}, {counted(len(engrams), 'engram')}, {counted(links, 'link')}."
     )
+    for digest in (d.digest for d in done if d.digest):
+        call.out.note(f"Receipt: {digest}")
+    if any(d.state == "pending" for d in done):
+        from engrams.serve.cli.keeping import PENDING
+
+        call.out.note(PENDING)
 
 
 def _receipt(call: Call, receipt: Receipt, message: str) -> None:

@@ -206,9 +206,9 @@ def encrypt(call: Call, /, path: str | None, new_key: bool, rotate: str | None) 
     Open the copy with the key in ENGRAMS_KEY, then remove the original and its backups yourself.
     """
     if new_key:
-        from engrams.memory import Memory
+        from engrams.memory import new_encryption_key
 
-        call.out.line(Memory.new_encryption_key())
+        call.out.line(new_encryption_key())
         return
     variable = rotate or "ENGRAMS_KEY_NEW"
     key = os.environ.get(variable)

@@ -10,7 +10,9 @@ from engrams.serve.cli.output import counted
 
 
 @command
-@click.option("--recipe", metavar="NAME", help="The recipe to derive with (else the one in use); see: engrams recipes")
+@click.option(
+    "--recipe", metavar="NAME", help="The recipe to derive with (else the one in use); see: engrams recipes"
+)
 def rebuild(call: Call, /, recipe: str | None) -> None:
     """Derive anew from the journal; the memory then opens with that recipe. Corrections of people hold.
 
@@ -41,7 +43,9 @@ def compare(call: Call, /, question: tuple[str, ...], recipes: str, k: int, budg
     """
     names = [name.strip() for name in recipes.split(",") if name.strip()]
     if not names:
-        raise UsageError('name the recipes, as in: engrams compare "Where is the key?" --recipes engrams,bm25')
+        raise UsageError(
+            'name the recipes, as in: engrams compare "Where is the key?" --recipes engrams,bm25'
+        )
     text = one_text(question, "QUESTION", 'engrams compare "Where is the key?" --recipes engrams,bm25')
     with call.memory() as memory:
         found = memory.compare(text, names, k=k, budget=budget, **call.scopes())

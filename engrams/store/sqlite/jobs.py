@@ -22,12 +22,8 @@ from engrams.store.sqlite.cells import (
 )
 from engrams.store.sqlite.connections import Connections
 
-_COLUMNS = (
-    "id, kind, key, namespace, recipe, created_at, due_at, payload, once, state, attempts, worker, leased_until, error"
-)
-_EARLIER = (
-    "select 1 from jobs o where o.key = j.key and o.seq < j.seq and o.state in ('waiting', 'running')"
-)
+_COLUMNS = "id, kind, key, namespace, recipe, created_at, due_at, payload, once, state, attempts, worker, leased_until, error"
+_EARLIER = "select 1 from jobs o where o.key = j.key and o.seq < j.seq and o.state in ('waiting', 'running')"
 
 
 class SqliteJobs:

@@ -120,7 +120,9 @@ def _fetch_below(
     if not paths or after >= last:
         return [], paths, None
     only, named = _written_by(writer)
-    sql = f"select {columns} from engrams e where e.{clause} and e.row > ? and e.row <= ?{only} order by e.row"
+    sql = (
+        f"select {columns} from engrams e where e.{clause} and e.row > ? and e.row <= ?{only} order by e.row"
+    )
     rows = db.execute(sql, (*params, after, after + limit, *named)).fetchall()
     return rows, paths, after + limit
 

@@ -104,7 +104,8 @@ def _engram(row: Sequence[Any]) -> Engram:
 def events(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Event]:
     """Events by id, in the order asked."""
     found = {
-        e.id: e for e in map(event_of, chosen(db, f"select {EVENT_COLUMNS} from events v where v.id in ({{}})", ids))
+        e.id: e
+        for e in map(event_of, chosen(db, f"select {EVENT_COLUMNS} from events v where v.id in ({{}})", ids))
     }
     return {id: found[EventId(id)] for id in ids if id in found}
 

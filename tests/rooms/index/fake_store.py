@@ -122,7 +122,9 @@ class FakeStore:
     def entry_columns(
         self, scope: Scope, *, after: int = 0, batch: int = 65_536, writer: str | None = None
     ) -> Iterator[EntryColumns]:
-        found = [r for r in self.rows if r.row > after and scope.covers(r.namespace) and writer in (None, r.recipe)]
+        found = [
+            r for r in self.rows if r.row > after and scope.covers(r.namespace) and writer in (None, r.recipe)
+        ]
         self.reads += len(found)
         for start in range(0, len(found), batch):
             yield EntryColumns.of(found[start : start + batch])

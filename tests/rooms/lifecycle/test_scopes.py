@@ -37,7 +37,9 @@ def test_a_wildcard_reads_below_and_never_writes() -> None:
         resolve(Scopes(namespace="acme/*"), writing=True)
 
 
-@pytest.mark.parametrize("path", ["", " ", "/", "a/", "/a", "a//b", "*", "a/*/b", "a\x00b", "a\nb", "\ud800", "x" * 600, 5])
+@pytest.mark.parametrize(
+    "path", ["", " ", "/", "a/", "/a", "a//b", "*", "a/*/b", "a\x00b", "a\nb", "\ud800", "x" * 600, 5]
+)
 def test_a_malformed_path_is_refused(path: str) -> None:
     with pytest.raises(BadSetting, match="namespace"):
         resolve(Scopes(namespace=path), writing=False)

@@ -13,6 +13,7 @@ pytest.importorskip("cryptography")
 
 from engrams import Memory
 from engrams.errors import BadSetting, Corrupt, Denied, Mismatch, UsageError
+from engrams.memory import new_encryption_key
 from engrams.models.static_table import shipped_table
 from engrams.store.sealed import MARK, Cipher, make_seal, new_key, unwrap, wrap
 from engrams.words import term_hash, terms
@@ -136,7 +137,7 @@ def test_a_change_of_key_changes_who_can_read(
     sealed: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sealed.add(SECRET)
-    fresh = Memory.new_encryption_key()
+    fresh = new_encryption_key()
     sealed.change_key(fresh)
     with pytest.raises(Denied):
         Memory.open(tmp_path / "m.db")
