@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engrams.arithmetic import products
 from engrams.errors import StoreError
 from engrams.models.wordpiece import WordPiece, split
 from engrams.words import STOP_WORDS
@@ -88,7 +89,7 @@ class StaticTable:
         if known is not among:  # a namespace asks for the same pieces again and again
             of_known = wide[among]
             self._gathered = (among, of_known)
-        found: Float32 = of_known @ wide[list(pieces)].T
+        found = products(of_known, wide[list(pieces)])
         # Piece by piece in memory: who looks up the pieces of a text finds all q numbers of one side by side.
         out: Float32 = np.zeros((len(wide), len(pieces)), dtype=np.float32)
         out[among] = np.maximum(found, 0, out=found)

@@ -60,7 +60,7 @@ class NearestVectors(Step[Found, Summed]):
             return self.otherwise(value, run)
         order = np.argsort(found[0])
         rows, cosines = found[0][order], found[1][order]
-        scores = standardise(cosines, *moments(sample @ asked))
+        scores = standardise(cosines, *moments(np.einsum("nd,d->n", sample, asked)))
         return Summed(value.query, view, rows, ("dense",), scores[np.newaxis], scores)
 
 

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engrams.arithmetic import IN_CACHE, Runs, moments, ranges, rarity, saturate, standardise, top_k
+from engrams.arithmetic import (
+    IN_CACHE,
+    IN_ONE_THREAD,
+    Runs,
+    moments,
+    products,
+    ranges,
+    rarity,
+    saturate,
+    standardise,
+    top_k,
+)
 
 
 def f(*values: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -91,6 +102,15 @@ def test_largest_of_runs_of_very_different_length() -> None:
         for end, length in zip(ends, lengths, strict=True)
     ]
     assert np.array_equal(Runs(numbers, lengths).largest(table), np.array(expected))
+
+
+def test_products_of_more_rows_than_are_multiplied_at_once() -> None:
+    rows = np.arange(2 * IN_ONE_THREAD // 4, dtype=np.float32).reshape(-1, 4) % 7
+    columns = np.array([[1, 0, 0, 0], [1, 1, 1, 1], [0, 0, 2, 0]], dtype=np.float32)
+    found = products(rows, columns)
+    assert found[:2].tolist() == [[0, 6, 4], [4, 4 + 5 + 6 + 0, 12]]
+    assert np.array_equal(found, rows @ columns.T)
+    assert products(rows[:0], columns).shape == (0, 3)
 
 
 def test_moments_of_more_values_than_are_worked_on_at_once() -> None:
