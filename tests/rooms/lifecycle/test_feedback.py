@@ -61,15 +61,17 @@ def test_the_journal_holds_all_that_was_learnt_from() -> None:
         assert factors(memory) == Learnt().moved({}, shares, beside, "cited")
 
 
-def test_enough_verdicts_bring_a_hit_up_and_explain_says_so() -> None:
+def test_verdicts_bring_a_hit_closer_to_the_first_and_explain_says_by_what() -> None:
     with opened() as memory:
-        last = hits(memory)[-1]
-        for _ in range(150):
-            memory.feedback(WHICH, chosen=last.id, user_id="ada")
-        after = hits(memory)
-        assert after[0].id == last.id
-        assert "learnt" in after[0].signals
-        assert sum(after[0].signals.values()) == pytest.approx(after[0].score, abs=1e-4)
+        first, second, *_ = hits(memory)
+        for _ in range(20):
+            memory.feedback(WHICH, chosen=second.id, wrong=first.id, user_id="ada")
+        after = {h.id: h for h in hits(memory)}
+        assert after[first.id].score - after[second.id].score < 0.7 * (first.score - second.score)
+        for before in (first, second):
+            now = after[before.id]
+            assert {n: s for n, s in now.signals.items() if n != "learnt"} == dict(before.signals)
+            assert now.signals["learnt"] == pytest.approx(now.score - before.score, abs=1e-4)
 
 
 def test_without_feedback_nothing_changes_and_another_namespace_never_does() -> None:

@@ -109,6 +109,24 @@ def test_what_was_learnt_stands_beside_the_shares_and_they_add_up() -> None:
     assert made.scores.tolist() == [3.5, 4.5]
 
 
+def test_only_the_best_are_ordered_anew_and_the_others_stay_behind_them() -> None:
+    rows = HandView([Turn(), Turn(), Turn()])
+    shares = np.array([[1.0, 2.0, 1.0], [4.0, 2.5, 0.5]], np.float32)
+    three = Summed(ADA, rows, np.arange(3, dtype=np.int32), ("a", "b"), shares, shares.sum(axis=0))
+    held: Run = replace(run(rows), store=cast(Any, OneScorer({"a": 2.0, "b": 0.0})))
+    # -4 + 1, -2.5 + 2, and for the third, which is not among two, the lesser of these and not -0.5 + 1.
+    assert Rerank(among=2)(three, held).shares[-1].tolist() == [-3.0, -0.5, -3.0]
+    rows.allowed = np.array([False, True, True])
+    assert Rerank(among=2)(three, held).shares[-1].tolist() == [-0.5, -0.5, 0.5]
+    with pytest.raises(BadSetting, match=r"Rerank\.among"):
+        Rerank(among=0)
+
+
+def test_a_factor_stays_between_nothing_and_twice() -> None:
+    learnt = Learnt(rate=100.0)
+    assert learnt.moved({}, {"a": 1.0, "b": 0.0}, [{"a": 0.0, "b": 1.0}], "cited") == {"a": 2.0, "b": 0.0}
+
+
 def test_without_feedback_the_sum_passes_as_it_came() -> None:
     for store in (OneScorer({}), OneScorer({"a": 1.0}), OneScorer({"a": 2.0}, namespace="ben")):
         assert reranked(store, ADA).names == ("a", "b")
