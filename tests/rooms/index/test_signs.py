@@ -118,3 +118,13 @@ def test_rows_taken_out_are_not_found() -> None:
     assert found is not None
     exact = values[mask] @ values[4]
     assert found[0][0] == int(np.argmax(exact)) and exact[found[0][0]] < 0.999
+
+
+def test_without_counting_of_bits_every_row_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(np, "bitwise_count", raising=False)
+    monkeypatch.setattr("engrams.index.vectors.EXACT_ROWS", 100)
+    values = clustered(500)
+    vectors, rows = held(values)
+    found = vectors.nearest("m", rows, values[7], 10, None)
+    assert found is not None
+    assert found[0].tolist() == np.argsort(-(values @ values[7]), kind="stable")[:10].tolist()
