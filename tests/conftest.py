@@ -104,3 +104,21 @@ def stopped_postgres() -> Iterator[None]:
     used = sys.modules.get("tests.postgres_server")
     if used is not None:
         used.SERVER.stop()
+
+
+#: Folders and files whose tests build files, processes or servers: left to the full run, so that the daily one is quick.
+FULL_RUN = (
+    "tests/faults/",
+    "tests/contracts/",
+    "tests/rooms/store/",
+    "tests/doors/test_cli",
+    "tests/bench/",
+    "tests/rooms/models/",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks as slow what lies in `FULL_RUN`, and whatever runs on a server."""
+    for item in items:
+        if item.nodeid.startswith(FULL_RUN) or "postgres" in item.nodeid:
+            item.add_marker(pytest.mark.slow)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engrams.errors import BadSetting, NeedsExtra, UnknownName, Unreadable
-from engrams.models import minilm
+from engrams.models import embedder, minilm
 from engrams.models.embedder import OPENAI_URL, resolve_embedder
 from engrams.models.embedder_cached import CachedEmbedder
 from engrams.models.embedder_openai import OpenAIEmbedder
@@ -141,6 +141,7 @@ def test_a_cache_below_nothing() -> None:
 
 @pytest.mark.parametrize("missing", ["onnxruntime", minilm.PACKAGE])
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    embedder._minilm.cache_clear()  # one serves the whole process, so an earlier test may have opened it
     monkeypatch.setattr(minilm, "find_spec", lambda name: None if name == missing else object())
     assert resolve_embedder("auto") is None
     monkeypatch.setattr(minilm, "find_spec", lambda name: None)
