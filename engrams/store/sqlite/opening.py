@@ -29,7 +29,10 @@ FILE_MODE, FOLDER_MODE = 0o600, 0o700
 STATEMENTS = 256
 #: What every connection is told: acknowledged means on disk, deleted means overwritten; 16 MB of pages in memory
 #: (SQLite's default is 2) for the upper levels of a large memory's trees; a log cut back to 16 MiB after large writes.
+#: Pages of 8 KiB, in files made from now on: a vector of 384 numbers (1.5 KB) then lies in its tree's page, where in
+#: SQLite's usual 4 KiB each would take a page of its own beside it and the file would be twice as large.
 SETTINGS = (
+    "page_size = 8192",
     "foreign_keys = on",
     "synchronous = full",
     "secure_delete = on",
