@@ -275,6 +275,9 @@ def convert_file(questions: Path, sessions: Path, out: Path) -> None:
 @click.option("--wrong", type=click.FloatRange(0, 1), multiple=True, default=(0.0, 0.2), show_default=True,
               help="Share of the feedback that cites a wrong hit.")  # fmt: skip
 @click.option(
+    "--embedder", default="none", show_default=True, help="As `Memory.open` takes it: none, auto, minilm, …"
+)
+@click.option(
     "--misfit", is_flag=True, help="Begin with the weights of notes, which do not fit conversations."
 )
 @click.option(
@@ -287,12 +290,13 @@ def learn(
     steps: tuple[int, ...],
     seeds: int,
     wrong: tuple[float, ...],
+    embedder: str,
     misfit: bool,
     out: Path | None,
 ) -> None:
     """How many verdicts on some questions of a conversation help its other questions."""
     (recipe,), (data, *_) = _recipes([name], ()), find(sets)
-    settings = feedback.Settings(steps=steps, seeds=seeds, wrong=wrong)
+    settings = feedback.Settings(steps=steps, seeds=seeds, wrong=wrong, embedder=embedder)
     result = feedback.measure(
         feedback.misfit(recipe) if misfit else recipe,
         data,

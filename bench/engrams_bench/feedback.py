@@ -44,6 +44,7 @@ class Settings:
     wrong: tuple[float, ...] = (0.0, 0.2)
     shown: int = SHOWN
     ks: tuple[int, ...] = KS
+    embedder: str = "none"
 
 
 def misfit(recipe: Recipe) -> Recipe:
@@ -71,7 +72,7 @@ def measure(recipe: Recipe, data: DataSet, folder: Path, settings: Settings, tol
         if len(questions) <= most:
             continue
         cases, held_out = cases + 1, held_out + len(questions) - most
-        with opened(recipe, "memory") as memory:
+        with opened(recipe, "memory", settings.embedder) as memory:
             turn_of = fill(memory, case, Costs())
             before = {q.id: _scores(memory, q, turn_of, settings) for q in questions}
             for wrong in settings.wrong:
