@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import re
 import zipfile
 import zlib
@@ -229,5 +230,10 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
                 f"{path} is cut off or damaged ({cause}); export again, or fetch it again"
             ) from cause
         raise UnknownFormat(f"{path} is no container of engrams, which is a zip archive") from cause
-    except (OSError, RuntimeError) as cause:  # zipfile asks for passwords with a RuntimeError
+    except (OSError, RuntimeError, lzma.LZMAError) as cause:  # zipfile asks for passwords with a RuntimeError
+        if isinstance(cause, lzma.LZMAError) or (isinstance(cause, OSError) and cause.errno is None):
+            # no refusal of the file system: a flipped byte named another compression, whose reader gave up
+            raise Corrupt(
+                f"{path} is cut off or damaged ({cause}); export again, or fetch it again"
+            ) from cause
         raise Unavailable(f"{path} cannot be read: {cause}") from cause
