@@ -1,7 +1,7 @@
 # Two commands to know: `make demo` and `make test`. Each sets up everything it needs, in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench weights dist clean
+.PHONY: help setup demo test check format bench weights browser dist clean
 
 VENV ?= .venv
 export VENV
@@ -16,7 +16,7 @@ setup: ## .venv with the package and its tools (done again only when something c
 demo: setup ## the main job on a conversation of ours; FILE=export.json for your own
 	@$(BIN)/engrams demo $(if $(FILE),"$(FILE)")
 
-test: setup weights ## every check and every test
+test: browser setup weights ## every check and every test
 	@scripts/check all
 
 check: setup ## the daily one: format, lint, types, floors, quick tests
@@ -31,6 +31,9 @@ bench: setup ## full benchmark runs over the data in ENGRAMS_BENCH_DATA (else ./
 
 weights: setup ## the embedder's weights, built and installed into .venv
 	@scripts/weights
+
+browser: ## a Chromium for the tests of the inspector
+	@scripts/browser
 
 dist: setup ## every package of the repository, in dist/
 	@scripts/dist

@@ -102,6 +102,17 @@ class AsyncMemory:
             )
         )
 
+    async def held_by(self, key: str) -> AsyncMemory:
+        """This memory as the holder of an API key may use it; both share store and index, and closing it closes nothing.
+
+        A server opens the memory once and answers every request through the view of the key that came with it.
+
+        Raises:
+            Denied: no such key, or it was revoked.
+            UsageError: this memory was itself opened with a key.
+        """
+        return AsyncMemory(await asyncio.to_thread(self._memory.held_by, key))
+
     async def add(
         self,
         messages: object,

@@ -77,6 +77,7 @@ class Memory(Keeping):
             raise UsageError("open a memory with Memory.open(path)")
         self._house = house
         self._background: Background | None = None
+        self._shared = False  # a view of a memory that somebody else closes
 
     @classmethod
     def open(
@@ -135,6 +136,21 @@ class Memory(Keeping):
         if background:
             memory._background = Background(lambda: memory._house, Allowance())
         return memory
+
+    def held_by(self, key: str) -> Memory:
+        """This memory as the holder of an API key may use it; both share store and index, and closing it closes nothing.
+
+        A server opens the memory once and answers every request through the view of the key that came with it.
+
+        Raises:
+            Denied: no such key, or it was revoked.
+            UsageError: this memory was itself opened with a key.
+        """
+        from engrams.lifecycle.opening import guarded
+
+        held = type(self)(guarded(self._house, key))
+        held._shared = True
+        return held
 
     # --- telling
 
@@ -600,7 +616,8 @@ class Memory(Keeping):
         """Lets go of the store. What was acknowledged is on disk already."""
         if self._background is not None:
             self._background.stop()
-        self._house.store.close()
+        if not self._shared:
+            self._house.store.close()
 
     def __enter__(self) -> Memory:
         return self

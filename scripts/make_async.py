@@ -75,11 +75,13 @@ def twin(method: ast.FunctionDef) -> str:
         + ([f"**{arguments.kwarg.arg}"] if arguments.kwarg else [])
     )
     doc = ast.get_docstring(method, clean=False)
-    returns = "AsyncMemory" if opening else ast.unparse(method.returns) if method.returns else "None"
+    given = ast.unparse(method.returns) if method.returns else "None"
+    another = given == "Memory"  # what gives a memory gives an asynchronous one here
+    returns = "AsyncMemory" if another else given
     called = f"{'Memory' if opening else 'self._memory'}.{method.name}"
     body = f"asyncio.to_thread({called}{', ' + call if call else ''})"
-    if opening:
-        body = f"return cls(await {body})"
+    if another:
+        body = f"return {'cls' if opening else 'AsyncMemory'}(await {body})"
     else:
         body = f"await {body}" if returns == "None" else f"return await {body}"
     lines = ["    @classmethod"] if opening else []

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
-from engrams.errors import BadSetting, NeedsExtra, Unavailable
+from engrams.errors import BadSetting, NeedsExtra, Unavailable, UsageError
 from engrams.index import NamespaceIndex
 from engrams.lifecycle.access import Grant, granted
 from engrams.lifecycle.access_sealing import sealed, user_key
@@ -172,28 +172,44 @@ def open_house(
     try:
         chosen = named or _current(store, fallback)
         _require_embedder(chosen, found, embedder)
-        grant = None if key is None else granted(store, key)
+        house = House(
+            store=store,
+            index=cast(Index, NamespaceIndex(store, table)),
+            table=table,
+            tokenizer=_counter(tokenizer, table),
+            clock=clock or SystemClock(),
+            recipe=chosen,
+            actor=actor,
+            embedder=found,
+            embedding=embedding_step(chosen),
+            namespace=namespace,
+            budget=budget,
+            guard=guard,
+        )
+        return house if key is None else guarded(house, key)
     except BaseException:
         store.close()
         raise
-    index = cast(Index, NamespaceIndex(store, table))
-    if grant is not None:
-        # The index loads more than a call asks for, so it works on the whole store, and each view is asked for.
-        store, index = cast(Store, GuardedStore(store, grant)), cast(Index, GuardedIndex(index, grant))
-        actor = f"{actor} key:{grant.id}"
-    return House(
-        store=store,
-        index=index,
-        table=table,
-        tokenizer=_counter(tokenizer, table),
-        clock=clock or SystemClock(),
-        recipe=chosen,
-        actor=actor,
-        embedder=found,
-        embedding=embedding_step(chosen),
-        namespace=namespace,
-        budget=budget,
-        guard=guard,
+
+
+def guarded(house: House, key: str) -> House:
+    """The same memory, doing what a key's rights allow.
+
+    Raises:
+        Denied: no such key, or it was revoked.
+        UsageError: the memory was opened with a key already.
+    """
+    if house.grant is not None:
+        raise UsageError(
+            "this memory was opened with a key already; open it without one to serve holders of keys"
+        )
+    grant = granted(house.store, key)
+    # The index loads more than a call asks for, so it works on the whole store, and each view is asked for.
+    return replace(
+        house,
+        store=cast(Store, GuardedStore(house.store, grant)),
+        index=cast(Index, GuardedIndex(house.index, grant)),
+        actor=f"{house.actor} key:{grant.id}",
         grant=grant,
     )
 

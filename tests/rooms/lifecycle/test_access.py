@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engrams import Memory
-from engrams.errors import BadSetting, Denied, NotFound
+from engrams.errors import BadSetting, Denied, NotFound, UsageError
 
 ANN, BOB, ELSE = "acme/ann", "acme/bob", "zeta"
 
@@ -200,3 +200,22 @@ def test_what_was_done_to_the_audit_is_found(place: Path, harm: str, says: str) 
         assert found
         assert says in found[0].what
         assert "backup" in found[0].mend
+
+
+def test_a_view_by_key_shares_the_memory_and_leaves_it_open(tmp_path: Path) -> None:
+    with Memory.open(tmp_path / "memory.db") as memory:
+        memory.add("The tent is in the cellar.", user_id="ann")
+        memory.add("The canoe is in the garage.", user_id="ben")
+        key = memory.create_key("ann's agent", {"ann": "read"})
+        assert key.secret is not None
+        with memory.held_by(key.secret) as view:
+            assert [hit.text for hit in view.search("Where is the tent?", user_id="ann")] == [
+                "The tent is in the cellar."
+            ]
+            with pytest.raises(Denied, match="may not read ben"):
+                view.search("Where is the canoe?", user_id="ben")
+            with pytest.raises(UsageError, match="opened with a key already"):
+                view.held_by(key.secret)
+        assert memory.search("canoe", user_id="ben")
+        with pytest.raises(Denied):
+            memory.held_by("no key at all")
