@@ -15,9 +15,10 @@ import click
 
 from engrams.errors import NotFound, UsageError
 from engrams.serve.cli.call import Call, command
-from engrams.serve.cli.output import clean, counted, plain, shown_path, when
+from engrams.serve.cli.output import clean, counted, shown_path, when
 from engrams.serve.cli.stage import Stage, program
 from engrams.serve.cli.writing import there
+from engrams.serve.plain import plain
 
 if TYPE_CHECKING:
     from engrams.memory import Imported, Memory

@@ -11,7 +11,8 @@ from engrams.errors import BadSetting
 from engrams.records import Engram, Event
 from engrams.serve.cli.call import Call, command
 from engrams.serve.cli.filters import filters_of
-from engrams.serve.cli.output import counted, plain, size, when
+from engrams.serve.cli.output import counted, size, when
+from engrams.serve.plain import plain
 
 if TYPE_CHECKING:
     from engrams.memory import Memory

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from engrams.serve.plain import plain
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -45,21 +46,6 @@ def _steers(c: str) -> bool:
 def column(text: object) -> str:
     """Text for one column of a pipe: on one line, without tabs."""
     return " ".join(clean("" if text is None else str(text)).split())
-
-
-def plain(value: object) -> Any:
-    """Any record as JSON holds it: dataclasses and mappings as objects, tuples as lists, times as ISO 8601."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, str | int | float | bool) or value is None:
-        return value
-    if isinstance(value, Iterable):
-        return [plain(v) for v in value]
-    return str(value)
 
 
 def when(at: datetime | None) -> str:

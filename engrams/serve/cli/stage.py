@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engrams.serve.cli.output import Out, counted, plain, shown_path, when
+from engrams.serve.cli.output import Out, counted, shown_path, when
+from engrams.serve.plain import plain
 
 if TYPE_CHECKING:
     from engrams.records import Context, Revision
