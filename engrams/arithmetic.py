@@ -187,3 +187,116 @@ def chances(end: Indices, size: int) -> Doubles:
     """The chance of each edge among those that leave its end, all alike: float64[m] of int[m] ends, 0 <= end < size."""
     shares: Doubles = 1 / np.maximum(np.bincount(end, minlength=size), 1)
     return shares[end]
+
+
+def walk_graph(
+    ends: Indices,
+    others: Indices,
+    weights: Doubles,
+    start: Doubles,
+    damping: float,
+    *,
+    tolerance: float = 1e-10,
+) -> Doubles:
+    """Personalised PageRank over an undirected weighted graph, float64[n] summing to 1.
+
+    Edge i of m joins `ends[i]` and `others[i]` (0 <= both < n) with `weights[i]` >= 0, float64[m]. `start` float64[n], not
+    all 0 and none below, says where the walk begins anew; with chance `damping` (0..1) it follows an edge, chosen by weight,
+    and begins anew where a node has none. The iteration ends when all changes together are below `tolerance`.
+
+    Source: Haveliwala 2002 (topic-sensitive PageRank); dangling nodes as in igraph's `personalized_pagerank`.
+    """
+    n = len(start)
+    again = start / start.sum()
+    leaves, arrives = np.concatenate([ends, others]), np.concatenate([others, ends])
+    strength = np.bincount(leaves, weights=np.concatenate([weights, weights]), minlength=n)
+    shares = np.concatenate([weights, weights]) / np.maximum(strength, np.finfo(np.float64).tiny)[leaves]
+    dangling = strength == 0
+    here: Doubles = again
+    # Each round shrinks what is left by `damping`, so this many are always enough.
+    rounds = max(1, math.ceil(math.log(tolerance / 2) / math.log(damping))) if damping > 0 else 1
+    for _ in range(rounds):
+        arriving = np.bincount(arrives, weights=here[leaves] * shares, minlength=n)
+        following: Doubles = damping * (arriving + here[dangling].sum() * again) + (1 - damping) * again
+        moved, here = float(np.abs(following - here).sum()), following
+        if moved < tolerance:
+            break
+    return here
+
+
+def softmax(values: Doubles, temperature: float = 1.0) -> Doubles:
+    """exp(v / temperature) in parts of their sum, float64[n] summing to 1; `temperature` above 0."""
+    if not len(values):
+        return np.empty(0, dtype=np.float64)
+    raised: Doubles = np.exp((values - values.max()) / temperature)
+    return raised / raised.sum()
+
+
+def entropy(chances: Doubles) -> float:
+    """Shannon's entropy in nats of float64[n] chances that sum to 1; 0 log 0 is 0."""
+    some = chances[chances > 0]
+    return float(-(some * np.log(some)).sum())
+
+
+def min_max(values: Doubles) -> Doubles:
+    """float64[n] moved and stretched to 0..1; all 1 where they are alike, as HippoRAG 2's released code has it."""
+    if not len(values):
+        return np.empty(0, dtype=np.float64)
+    low, high = float(values.min()), float(values.max())
+    return np.ones(len(values)) if high == low else (values - low) / (high - low)
+
+
+def retention(days: Doubles | float, strength: Doubles | float) -> Doubles:
+    """Ebbinghaus' forgetting curve e^(-t / S), float64[n] in 0..1: t days since the last recall (>= 0), strength S > 0.
+
+    Source: MemoryBank (Zhong et al. 2023), memory updating.
+    """
+    kept: Doubles = np.exp(-np.asarray(days, dtype=np.float64) / np.asarray(strength, dtype=np.float64))
+    return kept
+
+
+#: Rounds of expectation maximisation, and the smallest gain in mean log-likelihood that goes on: scikit-learn's defaults.
+EM_ROUNDS, EM_GAIN = 100, 1e-3
+#: Added to every variance, so that a single value makes no density without bound: scikit-learn's default.
+EM_FLOOR = 1e-6
+
+
+def two_gaussians(values: Doubles) -> tuple[Doubles, npt.NDArray[np.bool_]]:
+    """Fits two normal distributions to float64[n] numbers: their means (lower, higher) and which values the higher holds.
+
+    Expectation maximisation from two groups parted by 2-means, begun at the smallest and the largest value. With fewer than
+    two different values all belong to the higher.
+
+    Source: Dempster, Laird and Rubin 1977; the group with the higher mean is the accept set of MemGAS' released code.
+    """
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return np.array([low, high]), np.ones(len(values), dtype=np.bool_)
+    means = np.array([low, high])
+    for _ in range(EM_ROUNDS):
+        upper = np.abs(values - means[1]) < np.abs(values - means[0])
+        moved = np.array([values[~upper].mean(), values[upper].mean()])
+        if np.array_equal(moved, means):
+            break
+        means = moved
+    upper = np.abs(values - means[1]) < np.abs(values - means[0])
+    held = np.stack([~upper, upper]).astype(np.float64)
+    before = -math.inf
+    for _ in range(EM_ROUNDS):
+        sizes = held.sum(axis=1) + np.finfo(np.float64).eps
+        means = held @ values / sizes
+        variances = (held * (values - means[:, np.newaxis]) ** 2).sum(axis=1) / sizes + EM_FLOOR
+        logs = (
+            np.log(sizes / len(values))[:, np.newaxis]
+            - 0.5 * np.log(2 * np.pi * variances)[:, np.newaxis]
+            - (values - means[:, np.newaxis]) ** 2 / (2 * variances[:, np.newaxis])
+        )
+        top = logs.max(axis=0)
+        whole = top + np.log(np.exp(logs - top).sum(axis=0))
+        held = np.exp(logs - whole)
+        likelihood = float(whole.mean())
+        if abs(likelihood - before) < EM_GAIN:
+            break
+        before = likelihood
+    higher = int(np.argmax(means))
+    return np.sort(means), held[higher] >= held[1 - higher]
