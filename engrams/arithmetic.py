@@ -229,7 +229,8 @@ def softmax(values: Doubles, temperature: float = 1.0) -> Doubles:
     if not len(values):
         return np.empty(0, dtype=np.float64)
     raised: Doubles = np.exp((values - values.max()) / temperature)
-    return raised / raised.sum()
+    shares: Doubles = raised / raised.sum()
+    return shares
 
 
 def entropy(chances: Doubles) -> float:
