@@ -9,14 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from engrams.ports import Entry, EntryColumns, EntryRow, Float32, Int64
-from engrams.records import NOTHING, Engram, EngramId, Event, EventId, Revision, Row
+from engrams.records import NOTHING, Engram, EngramId, Event, EventId, Job, Revision, Row
 from engrams.store.cells import (
     attachments_from,
+    json_or_none,
     mapping_from,
+    path_cell,
     payload_from,
     texts_from,
+    time_cell,
     time_of,
     time_of_or_none,
+    time_or_none,
 )
 
 #: Undoes what a store did to a text that its database cannot hold; None stays None.
@@ -113,6 +117,55 @@ def revisions_from(rows: Sequence[Sequence[Any]], text: Text) -> list[Revision]:
         )
         before[engram] = now
     return found
+
+
+#: What stores keep of a job, in this order.
+JOB_COLUMNS = "id, kind, key, namespace, recipe, created_at, due_at, payload, once, state, attempts, worker, leased_until, error"
+
+
+def job_cells(job: Job) -> tuple[Any, ...]:
+    """A job as values of `JOB_COLUMNS`; texts as they are.
+
+    Raises:
+        BadSetting: something that could not be read back as it was.
+    """
+    return (
+        job.id,
+        job.kind,
+        job.key,
+        path_cell(job.namespace),
+        job.recipe,
+        time_cell(job.created_at),
+        time_cell(job.due_at),
+        json_or_none(job.payload, "payload"),
+        job.once,
+        job.state,
+        job.attempts,
+        job.worker,
+        time_or_none(job.leased_until, "leased_until"),
+        job.error,
+    )
+
+
+def job_from(row: Sequence[Any], text: Text) -> Job:
+    """A job of `JOB_COLUMNS`."""
+    id, kind, key, namespace, recipe, created, due, payload, once, state, attempts, worker, until, error = row
+    return Job(
+        id=text(id),
+        kind=text(kind),
+        key=text(key),
+        namespace=namespace,
+        recipe=text(recipe),
+        created_at=time_of(created),
+        due_at=time_of(due),
+        payload=mapping_from(text(payload)),
+        once=text(once),
+        state=state,
+        attempts=attempts,
+        worker=text(worker),
+        leased_until=time_of_or_none(until),
+        error=text(error),
+    )
 
 
 def _joined(cells: Sequence[bytes], dtype: str) -> tuple[npt.NDArray[Any], list[int]]:

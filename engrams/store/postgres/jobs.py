@@ -10,26 +10,14 @@ from typing import Any
 from psycopg import Connection
 
 from engrams.records import Event, Job, JobState, Progress, Spent
-from engrams.store.cells import (
-    json_or_none,
-    mapping_from,
-    path_cell,
-    time_cell,
-    time_of,
-    time_of_or_none,
-    time_or_none,
-)
-from engrams.store.postgres.cells import ANY, tenant_of, text_of
+from engrams.store.cells import time_cell, time_or_none
+from engrams.store.postgres.cells import ANY, path_cell, tenant_of, text_of
 from engrams.store.postgres.connections import EVERYTHING, Connections
 from engrams.store.postgres.positions import hold_all
 from engrams.store.postgres.reading import EVENT_COLUMNS
-from engrams.store.rows import event_from
+from engrams.store.rows import JOB_COLUMNS, event_from, job_cells, job_from
 
-_COLUMNS = (
-    "id, kind, key, namespace, recipe, created_at, due_at, payload, once, state, attempts, worker, leased_until, "
-    "error"
-)
-_OF_G = ", ".join(f"g.{name}" for name in _COLUMNS.split(", "))
+_OF_G = ", ".join(f"g.{name}" for name in JOB_COLUMNS.split(", "))
 #: What another worker holds is passed over, not waited for; one that is earlier by its key must be gone.
 _LEASE = (
     "with due as materialized (select j.tenant, j.seq from jobs j where (j.state = 'waiting' and j.due_at <= %(now)s "
@@ -67,7 +55,7 @@ class PostgresJobs:
             row = db.execute(_LEASE, given).fetchone()
             if row is None:
                 return None
-            job = _job(row[1:])
+            job = job_from(row[1:], text_of)
             _spend(db, row[0], at.date(), job.kind, 1, 0)
             return job
 
@@ -99,9 +87,9 @@ class PostgresJobs:
         self, states: Sequence[JobState] = ("waiting", "running", "dead"), *, limit: int = 1000
     ) -> list[Job]:
         """Jobs in these states, in the order they were put."""
-        sql = f"select {_COLUMNS} from jobs where state = any(%s::text[]) order by seq limit %s"
+        sql = f"select {JOB_COLUMNS} from jobs where state = any(%s::text[]) order by seq limit %s"
         with self._connections.reading(EVERYTHING) as db:
-            return [_job(row) for row in db.execute(sql, (list(states), limit))]
+            return [job_from(row, text_of) for row in db.execute(sql, (list(states), limit))]
 
     def retry(self, id: str, at: datetime) -> bool:
         """Makes a job due now, its attempts counted anew."""
@@ -136,26 +124,10 @@ def put(db: Connection[Any], jobs: Sequence[Job]) -> list[str]:
     new = []
     for job in jobs:
         path = path_cell(job.namespace)
-        cells = (
-            tenant_of(path),
-            job.id,
-            job.kind,
-            job.key,
-            path,
-            job.recipe,
-            time_cell(job.created_at),
-            time_cell(job.due_at),
-            json_or_none(job.payload, "payload"),
-            job.once,
-            job.state,
-            job.attempts,
-            job.worker,
-            time_or_none(job.leased_until, "leased_until"),
-            job.error,
-        )
+        cells = (tenant_of(path), *job_cells(job))
         marks = ", ".join(["%s"] * len(cells))
         done = db.execute(
-            f"insert into jobs (tenant, {_COLUMNS}) values ({marks}) on conflict do nothing", cells
+            f"insert into jobs (tenant, {JOB_COLUMNS}) values ({marks}) on conflict do nothing", cells
         )
         if done.rowcount:
             new.append(job.id)
@@ -237,24 +209,4 @@ def _spend(db: Connection[Any], tenant: str, day: date, kind: str, jobs: int, to
         "insert into spent values (%s, %s, %s, %s, %s) on conflict (tenant, day, kind) do update set "
         "jobs = spent.jobs + excluded.jobs, tokens = spent.tokens + excluded.tokens",
         (tenant, day.isoformat(), kind, jobs, tokens),
-    )
-
-
-def _job(row: Sequence[Any]) -> Job:
-    id, kind, key, namespace, recipe, created, due, payload, once, state, attempts, worker, until, error = row
-    return Job(
-        id=text_of(id),
-        kind=text_of(kind),
-        key=text_of(key),
-        namespace=namespace,
-        recipe=text_of(recipe),
-        created_at=time_of(created),
-        due_at=time_of(due),
-        payload=mapping_from(text_of(payload)),
-        once=text_of(once),
-        state=state,
-        attempts=attempts,
-        worker=text_of(worker),
-        leased_until=time_of_or_none(until),
-        error=text_of(error),
     )

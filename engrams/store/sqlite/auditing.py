@@ -3,7 +3,6 @@
 # ruff: noqa: S608 - statements are put together from this package's own words; every value is a parameter
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from engrams.records import Json
+from engrams.store.rules import chain_break, seal
 from engrams.store.sqlite.cells import json_cell, text_cell, text_of, time_cell, time_of
 
 _COLUMNS = "seq, at, actor, action, namespace, ids, note"
@@ -36,15 +36,9 @@ def append_audit(
         json_cell(list(ids), "ids") or "[]",
         note,
     )
-    digest = seal(before, row)
+    digest = _sealed(before, row)
     db.execute("insert into audit values (?, ?, ?, ?, ?, ?, ?, ?)", (*row, digest))
     db.execute("update position set audit = ?, digest = ?", (last + 1, digest))
-
-
-def seal(before: str, row: Sequence[Any]) -> str:
-    """SHA-256, as hex, over the digest before it and the row's cells as a JSON list."""
-    shown = [text_of(cell) for cell in row]
-    return hashlib.sha256((before + json.dumps(shown, separators=(",", ":"))).encode()).hexdigest()
 
 
 def read_audit(db: sqlite3.Connection, after: int, limit: int) -> list[Mapping[str, Json]]:
@@ -69,10 +63,14 @@ def broken_seals(db: sqlite3.Connection) -> Iterator[str]:
     expected, before = 1, ""
     for *row, digest in db.execute(f"select {_COLUMNS}, digest from audit order by seq"):
         if row[0] != expected:
-            yield f"audit rows {expected} to {row[0] - 1} are missing"
-        if seal(before, row) != digest:
+            yield chain_break(expected, row[0])
+        if _sealed(before, row) != digest:
             yield f"audit row {row[0]} was altered, or a row before it"
         expected, before = row[0] + 1, digest
     last, digest = db.execute("select audit, digest from position").fetchone()
     if (last, digest) != (expected - 1, before):
         yield f"the audit ends at row {expected - 1}; {last} rows were written"
+
+
+def _sealed(before: str, row: Sequence[Any]) -> str:
+    return seal(before, [text_of(cell) for cell in row])

@@ -1,28 +1,26 @@
-"""Erase: events go, and with them everything that only they support.
+"""Erase: events go, and with them everything that only they support (`supports` says what that is).
 
-A version goes when the event that brought it about goes, or when every source it rests on goes. What a person said
-about an engram (a correction, a pin) is no support of that engram: it goes with it. A version of a scorer goes when any of
-its sources goes, or a version before it. When the current version goes and
-an earlier one stays, that one is current again. Indexes learn of every version that went or changed.
+When the current version of an engram goes and an earlier one stays, that one is current again. Indexes learn of every
+version that went or changed.
 """
 
 # ruff: noqa: S608 - statements are put together from this package's own words; every value is a parameter
 from __future__ import annotations
 
-import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from engrams.errors import NotFound
-from engrams.records import SCORER, Deletion, EngramId, EventId, Scope
+from engrams.records import SCORER, Deletion, EventId, Scope
+from engrams.store.cells import receipt_from
+from engrams.store.rules import first_event
 from engrams.store.sqlite.auditing import append_audit
 from engrams.store.sqlite.cells import text_cell, text_of, time_cell
 from engrams.store.sqlite.conditions import namespace_clause
 from engrams.store.sqlite.jobs import forget_errors
 from engrams.store.sqlite.schema import OPEN
-from engrams.store.sqlite.writing import Position, chosen, first_event, receipt_of
+from engrams.store.sqlite.writing import Position, chosen, look_up_first
+from engrams.store.supports import Version, erase_note, follow, require_all, why_digest, without
 
 #: What lies under the row of a version besides the version itself, in an order in which it can be removed.
 _OF_A_ROW = ("sources", "vectors", "recalls", "contents")
@@ -45,23 +43,40 @@ _EMPTIED = (
 )
 
 
-@dataclass(slots=True)
-class _Version:
-    row: int
-    ns: int
-    id: str
-    event: str | None
-    sources: tuple[str, ...]
-    learnt: bool = False  # of a scorer
+class _Questions:
+    """What `supports` asks."""
 
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
 
-@dataclass(slots=True)
-class _Doomed:
-    """What will go: grows until nothing more follows from it."""
+    def said_about(self, ids: Collection[str]) -> Mapping[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for target, id in chosen(self._db, "select target, id from events where target in ({})", ids):
+            found.setdefault(text_of(target), set()).add(text_of(id))
+        return found
 
-    events: dict[str, None] = field(default_factory=dict)  # in the order found
-    engrams: set[str] = field(default_factory=set)  # every version goes
-    versions: dict[int, _Version] = field(default_factory=dict)
+    def notes_about(self, ids: Collection[str]) -> set[str]:
+        sql = "select id from events where target in ({}) and kind != 'message'"
+        return {text_of(id) for (id,) in chosen(self._db, sql, ids)}
+
+    def resting_on(self, ids: Collection[str]) -> set[str]:
+        of_row = "select e.id from contents c join engrams e on e.ns = c.ns and e.row = c.row where"
+        by_source = f"{of_row} c.row in (select row from sources where source in ({{}}))"
+        by_event = f"{of_row} c.event_id in ({{}})"
+        return {text_of(id) for sql in (by_source, by_event) for (id,) in chosen(self._db, sql, ids)}
+
+    def versions(self, ids: Collection[str]) -> Mapping[str, Sequence[Version]]:
+        sql = (
+            "select e.row, e.ns, e.id, c.event_id, e.kind, e.version from engrams e join contents c on c.row = e.row "
+            "where e.id in ({})"
+        )
+        found: dict[str, list[Version]] = {}
+        for row, ns, id, event, kind, _ in sorted(chosen(self._db, sql, ids), key=lambda each: each[5]):
+            named = self._db.execute("select source from sources where row = ? order by ordinal", (row,))
+            sources = tuple(text_of(source) for (source,) in named)
+            version = Version(row, ns, text_of(id), text_of(event), sources, kind == SCORER)
+            found.setdefault(version.id, []).append(version)
+        return found
 
 
 def erase(
@@ -74,14 +89,13 @@ def erase(
     """
     asked = list(dict.fromkeys(events))
     _require_inside(db, scope, asked)
-    doomed = _Doomed(events=dict.fromkeys(asked))
-    touched = _follow(db, doomed)
+    doomed, touched = follow(asked, _Questions(db))
     position = Position.read(db)
     for version in doomed.versions.values():
         for table in _OF_A_ROW:
             db.execute(f"delete from {table} where row = ?", (version.row,))
-        db.execute("delete from engrams where ns = ? and row = ?", (version.ns, version.row))
-        _note(db, position, version.ns, version.row, None)
+        db.execute("delete from engrams where ns = ? and row = ?", (version.place, version.row))
+        _note(db, position, version.place, version.row, None)
     links = 0
     for id in doomed.engrams:
         links += db.execute(
@@ -89,20 +103,13 @@ def erase(
         ).rowcount
     for version in touched.values():
         if version.row not in doomed.versions:
-            _keep_without(db, position, version, doomed.events.keys() | doomed.engrams)
+            _keep_without(db, position, version, doomed.gone)
     _open_latest(db, position, {v.id for v in doomed.versions.values()} - doomed.engrams)
     _blur_receipts(db, set(doomed.events))
     _remove_events(db, doomed.events, at, reason)
     position.write(db)
-    gone = sorted(doomed.engrams)
-    deletion = Deletion(
-        events=tuple(EventId(id) for id in doomed.events),
-        engrams=tuple(EngramId(id) for id in gone),
-        links=links,
-        digest=hashlib.sha256("\n".join([*sorted(doomed.events), *gone]).encode()).hexdigest(),
-    )
-    note = f"{len(deletion.events)} events, {len(gone)} engrams, {links} links; digest {deletion.digest}"
-    append_audit(db, at, actor, "erase", scope.namespace, list(doomed.events), note)
+    deletion = doomed.deletion(links)
+    append_audit(db, at, actor, "erase", scope.namespace, list(doomed.events), erase_note(deletion))
     return deletion
 
 
@@ -132,77 +139,7 @@ def _require_inside(db: sqlite3.Connection, scope: Scope, asked: Sequence[str]) 
         for id in asked
         if db.execute(f"select 1 from events where id = ? and {clause}", (text_cell(id), *params)).fetchone()
     }
-    missing = [id for id in asked if id not in found]
-    if missing:
-        shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
-        raise NotFound(f"no event {shown} in {scope.namespace}; nothing was erased")
-
-
-def _follow(db: sqlite3.Connection, doomed: _Doomed) -> dict[int, _Version]:
-    """Fills `doomed` with everything that follows, and returns every version that names something doomed."""
-    touched: dict[int, _Version] = {}
-    fresh: set[str] = set(doomed.events)
-    while fresh:
-        said = chosen(db, "select id from events where target in ({}) and kind != 'message'", fresh)
-        new_events = {text_of(id) for (id,) in said} - doomed.events.keys()
-        doomed.events.update(dict.fromkeys(sorted(new_events)))
-        ids = chosen(
-            db,
-            "select distinct e.id from contents c join engrams e on e.ns = c.ns and e.row = c.row "
-            "where c.row in (select row from sources where source in ({}))",
-            fresh | new_events,
-        )
-        ids += chosen(
-            db,
-            "select e.id from contents c join engrams e on e.ns = c.ns and e.row = c.row where c.event_id in ({})",
-            fresh | new_events,
-        )
-        before = set(doomed.engrams)
-        for id in {text_of(id) for (id,) in ids} - doomed.engrams:
-            versions = _versions(db, id)
-            touched.update((version.row, version) for version in versions)
-            _judge(db, doomed, id, versions)
-        fresh = (doomed.engrams - before) | new_events
-    return touched
-
-
-def _judge(db: sqlite3.Connection, doomed: _Doomed, id: str, versions: Sequence[_Version]) -> None:
-    """Decides which versions of one engram go."""
-    said = {
-        text_of(event) for (event,) in db.execute("select id from events where target = ?", (text_cell(id),))
-    }
-    gone = doomed.events.keys() | doomed.engrams
-    stays = 0
-    floating = []
-    for version in versions:
-        support = [source for source in version.sources if source not in said]
-        if version.learnt:
-            lost = bool(doomed.versions.keys() & {v.row for v in versions}) or any(s in gone for s in support)
-        else:
-            lost = bool(support) and all(source in gone for source in support)
-        if version.event in doomed.events or lost:
-            doomed.versions[version.row] = version
-        elif not support and version.sources:
-            floating.append(version)
-        else:
-            stays += 1
-    if not stays:  # nothing but what people said about what is gone
-        doomed.versions.update((version.row, version) for version in floating)
-        doomed.engrams.add(id)
-
-
-def _versions(db: sqlite3.Connection, id: str) -> list[_Version]:
-    rows = db.execute(
-        "select e.row, e.ns, c.event_id, e.kind from engrams e join contents c on c.row = e.row where e.id = ? "
-        "order by e.version",
-        (text_cell(id),),
-    ).fetchall()
-    found = []
-    for row, ns, event, kind in rows:
-        sources = db.execute("select source from sources where row = ? order by ordinal", (row,)).fetchall()
-        named = tuple(text_of(source) for (source,) in sources)
-        found.append(_Version(row, ns, id, text_of(event), named, kind == SCORER))
-    return found
+    require_all(asked, found, scope.namespace)
 
 
 def _note(db: sqlite3.Connection, position: Position, ns: int, row: int, closed: int | None) -> None:
@@ -210,9 +147,9 @@ def _note(db: sqlite3.Connection, position: Position, ns: int, row: int, closed:
     db.execute("insert into changes values (?, ?, ?, ?)", (position.change, ns, row, closed))
 
 
-def _keep_without(db: sqlite3.Connection, position: Position, version: _Version, gone: set[str]) -> None:
+def _keep_without(db: sqlite3.Connection, position: Position, version: Version, gone: set[str]) -> None:
     """Takes the sources that are gone from a version that stays, and gives it a new row."""
-    left = tuple(source for source in version.sources if source not in gone)
+    left = without(version.sources, gone)
     if left == version.sources:
         return
     row = version.row
@@ -220,9 +157,11 @@ def _keep_without(db: sqlite3.Connection, position: Position, version: _Version,
     db.executemany(
         "insert into sources values (?, ?, ?)", [(row, at, text_cell(s)) for at, s in enumerate(left)]
     )
-    first = first_event(db, version.id, left, set(), {})
-    db.execute("update engrams set event = ? where ns = ? and row = ?", (text_cell(first), version.ns, row))
-    _note(db, position, version.ns, row, OPEN)
+    first = first_event(version.id, left, (), {}, lambda id: look_up_first(db, id))
+    db.execute(
+        "update engrams set event = ? where ns = ? and row = ?", (text_cell(first), version.place, row)
+    )
+    _note(db, position, version.place, row, OPEN)
 
 
 def _open_latest(db: sqlite3.Connection, position: Position, ids: Iterable[str]) -> None:
@@ -247,12 +186,12 @@ def _blur_receipts(db: sqlite3.Connection, events: set[str]) -> None:
         held = db.execute(
             "select key, receipt from receipts where ns = ? and digest is not null", (ns,)
         ).fetchall()
-        keys = [(ns, key) for key, receipt in held if events & set(receipt_of(receipt).event_ids)]
+        keys = [(ns, key) for key, receipt in held if events & set(receipt_from(text_of(receipt)).event_ids)]
         db.executemany("update receipts set digest = null where ns = ? and key = ?", keys)
 
 
 def _remove_events(db: sqlite3.Connection, events: Iterable[str], at: datetime, reason: str) -> None:
-    why = hashlib.sha256(reason.encode("utf-8", "surrogatepass")).hexdigest() if reason else ""
+    why = why_digest(reason)
     for id in events:
         cell = text_cell(id)
         db.execute(

@@ -9,20 +9,11 @@ from datetime import date, datetime
 from typing import Any
 
 from engrams.records import Job, JobState, Progress, Spent
-from engrams.store.sqlite.cells import (
-    json_cell,
-    mapping_of,
-    path_cell,
-    text_cell,
-    text_of,
-    time_cell,
-    time_of,
-    time_of_or_none,
-    time_or_none,
-)
+from engrams.store.cells import time_cell, time_or_none
+from engrams.store.rows import JOB_COLUMNS, job_cells, job_from
+from engrams.store.sqlite.cells import text_cell, text_of
 from engrams.store.sqlite.connections import Connections
 
-_COLUMNS = "id, kind, key, namespace, recipe, created_at, due_at, payload, once, state, attempts, worker, leased_until, error"
 _EARLIER = "select 1 from jobs o where o.key = j.key and o.seq < j.seq and o.state in ('waiting', 'running')"
 
 
@@ -50,8 +41,8 @@ class SqliteJobs:
                 "update jobs set state = 'running', attempts = attempts + 1, worker = ?, leased_until = ? where seq = ?",
                 (text_cell(worker), time_cell(until), found[0]),
             )
-            row = db.execute(f"select {_COLUMNS} from jobs where seq = ?", found).fetchone()
-            job = _job(row)
+            row = db.execute(f"select {JOB_COLUMNS} from jobs where seq = ?", found).fetchone()
+            job = job_from(row, text_of)
             _spend(db, at.date(), job.kind, 1, 0)
             return job
 
@@ -91,9 +82,9 @@ class SqliteJobs:
     ) -> list[Job]:
         """Jobs in these states, in the order they were put."""
         marks = ", ".join("?" * len(states))
-        sql = f"select {_COLUMNS} from jobs where state in ({marks}) order by seq limit ?"
+        sql = f"select {JOB_COLUMNS} from jobs where state in ({marks}) order by seq limit ?"
         with self._connections.reading() as db:
-            return [_job(row) for row in db.execute(sql, (*states, limit))]
+            return [job_from(row, text_of) for row in db.execute(sql, (*states, limit))]
 
     def retry(self, id: str, at: datetime) -> bool:
         """Makes a job due now, its attempts counted anew."""
@@ -126,23 +117,8 @@ def put(db: sqlite3.Connection, jobs: Sequence[Job]) -> list[str]:
     """Keeps jobs inside an open transaction; those whose `once` waits or runs already are left out."""
     new = []
     for job in jobs:
-        cells = (
-            text_cell(job.id),
-            job.kind,
-            text_cell(job.key),
-            path_cell(job.namespace),
-            text_cell(job.recipe),
-            time_cell(job.created_at),
-            time_cell(job.due_at),
-            json_cell(job.payload, "payload"),
-            text_cell(job.once),
-            job.state,
-            job.attempts,
-            text_cell(job.worker),
-            time_or_none(job.leased_until, "leased_until"),
-            text_cell(job.error),
-        )
-        sql = f"insert or ignore into jobs ({_COLUMNS}) values ({', '.join('?' * 14)})"
+        cells = [text_cell(cell) if isinstance(cell, str) else cell for cell in job_cells(job)]
+        sql = f"insert or ignore into jobs ({JOB_COLUMNS}) values ({', '.join('?' * len(cells))})"
         if db.execute(sql, cells).rowcount:
             new.append(job.id)
     return new
@@ -202,24 +178,4 @@ def _spend(db: sqlite3.Connection, day: date, kind: str, jobs: int, tokens: int)
         "insert into spent values (?, ?, ?, ?) on conflict (day, kind) do update set "
         "jobs = jobs + excluded.jobs, tokens = tokens + excluded.tokens",
         (day.isoformat(), kind, jobs, tokens),
-    )
-
-
-def _job(row: Sequence[Any]) -> Job:
-    id, kind, key, namespace, recipe, created, due, payload, once, state, attempts, worker, until, error = row
-    return Job(
-        id=text_of(id),
-        kind=kind,
-        key=text_of(key),
-        namespace=namespace,
-        recipe=text_of(recipe),
-        created_at=time_of(created),
-        due_at=time_of(due),
-        payload=mapping_of(payload),
-        once=text_of(once),
-        state=state,
-        attempts=attempts,
-        worker=text_of(worker),
-        leased_until=time_of_or_none(until),
-        error=text_of(error),
     )

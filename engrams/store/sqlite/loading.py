@@ -9,10 +9,10 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from engrams.ports import OPEN_END, OPEN_START, Entry, EntryColumns, EntryRow, Float32, Int64, Mark
-from engrams.records import NOTHING, EngramId, Row, Scope
+from engrams.ports import OPEN_END, OPEN_START, EntryColumns, EntryRow, Float32, Int64, Mark
+from engrams.records import Row, Scope
+from engrams.store.rows import entry_columns_from, entry_rows_from
 from engrams.store.sqlite.cells import path_cell, text_of
 from engrams.store.sqlite.conditions import namespace_clause
 
@@ -61,7 +61,7 @@ def entries(
             rows, paths, reached = _fetch(db, _ENTRY, scope, reached, ROWS_AT_ONCE, writer)
             rows = rows[:limit]
             vectors = _vectors(db, rows)
-        yield from _entry_rows(rows, paths, vectors)
+        yield from entry_rows_from(rows, paths, vectors, text_of)
         limit -= len(rows)
 
 
@@ -74,7 +74,7 @@ def entry_columns(
         with readers.reading() as db:
             rows, paths, reached = _fetch(db, _COLUMNS, scope, reached, batch, writer)
         if rows:
-            yield _columns(rows, paths)
+            yield entry_columns_from(rows, paths, _texts)
 
 
 def entry_vectors(
@@ -145,97 +145,6 @@ def _vectors(db: sqlite3.Connection, rows: Sequence[Any]) -> dict[int, dict[str,
         for row, model, cell in db.execute(sql, (ns, rows[0][0], rows[-1][0])):
             found.setdefault(row, {})[models[model]] = np.frombuffer(cell, "<f4")
     return found
-
-
-def _joined(cells: Sequence[bytes], dtype: str) -> tuple[npt.NDArray[Any], list[int]]:
-    """All cells of a column as one array, with the ends of each: one conversion instead of one per row."""
-    width = np.dtype(dtype).itemsize
-    ends = np.cumsum(np.fromiter(map(len, cells), np.int64, len(cells))) // width
-    return np.frombuffer(b"".join(cells), dtype), ends.tolist()
-
-
-def _entry_rows(
-    rows: Sequence[Any], paths: dict[int, str], vectors: dict[int, dict[str, Float32]]
-) -> Iterator[EntryRow]:
-    if not rows:
-        return
-    *_, all_terms, all_counts, all_pieces = zip(*rows, strict=True)
-    terms, term_ends = _joined(all_terms, "<u4")
-    counts, _ends = _joined(all_counts, "u1")
-    pieces, piece_ends = _joined(all_pieces, "<u2")
-    begin, piece_begin = 0, 0
-    for (
-        (row, ns, id, event, thread, session, agent_id, run_id, speaker, role, kind, recipe, state,
-         occurred_at, recorded_at, closed_at, valid_from, valid_to, length, flags, _t, _c, _p),
-        end,
-        piece_end,
-    ) in zip(rows, term_ends, piece_ends, strict=True):  # fmt: skip
-        yield EntryRow(
-            Row(row),
-            paths[ns],
-            EngramId(text_of(id)),
-            text_of(event),
-            text_of(thread),
-            text_of(session),
-            text_of(agent_id),
-            text_of(run_id),
-            text_of(speaker),
-            text_of(role),
-            kind,
-            recipe,
-            state,
-            occurred_at,
-            recorded_at,
-            closed_at,
-            valid_from,
-            valid_to,
-            Entry(
-                length,
-                terms[begin:end],
-                counts[begin:end],
-                pieces[piece_begin:piece_end],
-                flags,
-                vectors.get(row, NOTHING) if vectors else NOTHING,
-            ),
-        )
-        begin, piece_begin = end, piece_end
-
-
-def _columns(rows: Sequence[Any], paths: dict[int, str]) -> EntryColumns:
-    (
-        numbers, spaces, sources, threads, sessions, agents, runs, speakers, roles, kinds, states,
-        occurred_at, recorded_at, closed_at, valid_from, valid_to, lengths, flags, terms, counts, pieces,
-    ) = zip(*rows, strict=True)  # fmt: skip
-    size = len(rows)
-
-    def times(values: Sequence[int]) -> Int64:
-        return np.fromiter(values, np.int64, size)
-
-    return EntryColumns(
-        rows=times(numbers),
-        namespaces=[paths[ns] for ns in spaces],
-        sources=_texts(sources),
-        threads=_texts(threads),
-        sessions=_texts(sessions),
-        agent_ids=_texts(agents),
-        run_ids=_texts(runs),
-        speakers=_texts(speakers),
-        roles=_texts(roles),
-        kinds=kinds,
-        states=states,
-        occurred_at=times(occurred_at),
-        recorded_at=times(recorded_at),
-        closed_at=times(closed_at),
-        valid_from=times(valid_from),
-        valid_to=times(valid_to),
-        lengths=np.fromiter(lengths, np.int32, size),
-        flags=np.fromiter(flags, np.uint8, size),
-        terms=np.frombuffer(b"".join(terms), "<u4"),
-        counts=np.frombuffer(b"".join(counts), np.uint8),
-        term_counts=np.fromiter(map(len, counts), np.int32, size),
-        pieces=np.frombuffer(b"".join(pieces), "<u2"),
-        piece_counts=np.fromiter(map(len, pieces), np.int32, size) // np.int32(2),
-    )
 
 
 def _texts(cells: Sequence[Any]) -> Sequence[Any]:

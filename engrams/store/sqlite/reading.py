@@ -11,17 +11,9 @@ import numpy as np
 
 from engrams.ports import Int64, Where
 from engrams.records import SCORER, Engram, EngramId, Event, EventId, Link, Revision, Row, Scope, Stats
-from engrams.store.sqlite.cells import (
-    attachments_of,
-    mapping_of,
-    path_cell,
-    payload_of,
-    text_cell,
-    text_of,
-    texts_of,
-    time_of,
-    time_of_or_none,
-)
+from engrams.store.cells import time_of_or_none
+from engrams.store.rows import engram_from, event_from, revisions_from
+from engrams.store.sqlite.cells import path_cell, text_cell, text_of
 from engrams.store.sqlite.conditions import namespace_clause, of_engrams, of_events
 from engrams.store.sqlite.schema import OPEN
 from engrams.store.sqlite.writing import chosen
@@ -41,64 +33,11 @@ _JOINED = "join contents c on c.row = e.row left join recalls r on r.row = e.row
 
 def event_of(row: Sequence[Any]) -> Event:
     """An event of a row of `EVENT_COLUMNS`."""
-    (
-        id, namespace, content, role, occurred_at, recorded_at, kind, speaker, session, agent_id, run_id, metadata,
-        attachments, source, target, thread,
-    ) = row  # fmt: skip
-    return Event(
-        EventId(text_of(id)),
-        namespace,
-        text_of(content),
-        text_of(role),
-        time_of(occurred_at),
-        time_of(recorded_at),
-        kind,
-        text_of(speaker),
-        text_of(session),
-        text_of(agent_id),
-        text_of(run_id),
-        mapping_of(metadata),
-        attachments_of(attachments),
-        text_of(source),
-        text_of(target),
-        text_of(thread),
-    )
+    return event_from(row, text_of)
 
 
 def _engram(row: Sequence[Any]) -> Engram:
-    (
-        id, namespace, recipe, kind, content, occurred_at, recorded_at, sources, keys, payload, valid_from, valid_to,
-        state, version, strength, count, last, confidence, pinned, role, speaker, session, agent_id, run_id, thread,
-        metadata,
-    ) = row  # fmt: skip
-    return Engram(
-        EngramId(text_of(id)),
-        namespace,
-        recipe,
-        kind,
-        text_of(content),
-        time_of(occurred_at),
-        time_of(recorded_at),
-        texts_of(sources),
-        texts_of(keys),
-        payload_of(payload),
-        time_of_or_none(valid_from),
-        time_of_or_none(valid_to),
-        state,
-        version,
-        strength,
-        count or 0,
-        time_of_or_none(last),
-        confidence,
-        bool(pinned),
-        text_of(role),
-        text_of(speaker),
-        text_of(session),
-        text_of(agent_id),
-        text_of(run_id),
-        text_of(thread),
-        mapping_of(metadata),
-    )
+    return engram_from(row, text_of)
 
 
 def events(db: sqlite3.Connection, ids: Sequence[str]) -> dict[str, Event]:
@@ -217,29 +156,7 @@ def versions(db: sqlite3.Connection, id: str) -> list[Revision]:
         "select s.id from sources join contents on contents.row = sources.row "
         "join engrams s on s.ns = contents.ns and s.row = contents.row where sources.source = :id) order by e.row"
     )
-    before: dict[str, str] = {}
-    found = []
-    for engram_id, version, at, state, content, change, actor, reason, event, metadata in db.execute(
-        sql, {"id": cell}
-    ):
-        engram, text = text_of(engram_id), text_of(content)
-        found.append(
-            Revision(
-                change=change,
-                at=time_of(at),
-                version=version,
-                content=text,
-                state=state,
-                actor=text_of(actor),
-                reason=text_of(reason),
-                event_id=text_of(event),
-                metadata=mapping_of(metadata),
-                previous=before.get(engram),
-                engram_id=EngramId(engram),
-            )
-        )
-        before[engram] = text
-    return found
+    return revisions_from(db.execute(sql, {"id": cell}).fetchall(), text_of)
 
 
 def derived_from(db: sqlite3.Connection, ids: Sequence[str]) -> list[EngramId]:

@@ -3,7 +3,6 @@
 # ruff: noqa: S608 - statements are put together from this package's own words; every value is a parameter
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,22 @@ from typing import Any
 
 import numpy as np
 
-from engrams.errors import BadSetting, Busy, NotFound, UsageError
 from engrams.ports import Commit, Entry, Revised
-from engrams.records import Change, Derived, Engram, Event, EventId, Link, Receipt
+from engrams.records import Change, Engram, Event, EventId, Link, Receipt
+from engrams.store.cells import receipt_from, receipt_row
+from engrams.store.rules import (
+    array_cells,
+    audit_note,
+    every_version,
+    first_event,
+    key_taken,
+    made_meanwhile,
+    require_ends,
+    require_new,
+    require_next,
+    was_erased,
+    written_once,
+)
 from engrams.store.sqlite.auditing import append_audit
 from engrams.store.sqlite.cells import (
     attachments_cell,
@@ -68,9 +80,6 @@ def prepare(change: Commit) -> Prepared:
     Raises:
         BadSetting: something that could not be read back as it was.
     """
-    made: list[tuple[Engram, Entry, Change, str, EventId | None]]
-    made = [(engram, entry, "ADD", "", None) for engram, entry in change.engrams]
-    made += [(r.engram, r.entry, r.change, r.reason, r.event_id) for r in change.revised]
     return Prepared(
         events=[(path_cell(event.namespace), _event_cells(event)) for event in change.events],
         engrams=[
@@ -81,7 +90,7 @@ def prepare(change: Commit) -> Prepared:
                 g,
                 entry,
             )
-            for g, entry, how, reason, event in made
+            for g, entry, how, reason, event in every_version(change)
         ],
     )
 
@@ -116,10 +125,10 @@ def commit(db: sqlite3.Connection, change: Commit, prepared: Prepared) -> Receip
     position.write(db)
     if change.idempotency is not None:
         key, digest = change.idempotency
-        row = (spaces[change.receipt.namespace], text_cell(key), digest, _receipt_cell(change.receipt))
+        receipt = json_cell(receipt_row(change.receipt), "receipt")
+        row = (spaces[change.receipt.namespace], text_cell(key), digest, receipt)
         db.execute("insert into receipts values (?, ?, ?, ?)", row)
-    ids = [*(e.id for e in change.events), *(r.engram.id for r in change.revised)]
-    note = f"{len(change.events)} events, {len(change.engrams)} engrams, {len(change.revised)} changed"
+    ids, note = audit_note(change)
     append_audit(db, change.recorded_at, change.actor, change.action, change.receipt.namespace, ids, note)
     return change.receipt
 
@@ -160,20 +169,8 @@ def _first_receipt(db: sqlite3.Connection, change: Commit, spaces: dict[str, int
     if row is None:
         return None
     if row[0] is not None and row[0] != digest:
-        raise BadSetting("idempotency_key", key, "a key not yet used for something else in this namespace")
-    return receipt_of(row[1])
-
-
-def _receipt_cell(receipt: Receipt) -> str | bytes | None:
-    derived = [[d.id, d.kind, d.change, list(d.sources)] for d in receipt.derived]
-    return json_cell([receipt.namespace, list(receipt.event_ids), derived], "receipt")
-
-
-def receipt_of(cell: Any) -> Receipt:
-    """The receipt that a repeated call gets."""
-    namespace, events, derived = json.loads(text_of(cell))
-    made = tuple(Derived(id, kind, how, tuple(sources)) for id, kind, how, sources in derived)
-    return Receipt(namespace, tuple(EventId(each) for each in events), made, repeated=True)
+        raise key_taken(key)
+    return receipt_from(text_of(row[1]))
 
 
 def _event_cells(e: Event) -> tuple[Any, ...]:
@@ -214,9 +211,7 @@ def _head_cells(g: Engram, entry: Entry) -> tuple[Any, ...]:
         time_or_none(g.valid_to, "valid_to"),
         entry.length,
         entry.flags,
-        entry.terms.astype("<u4", copy=False).tobytes(),
-        entry.counts.astype(np.uint8, copy=False).tobytes(),
-        entry.pieces.astype("<u2", copy=False).tobytes(),
+        *array_cells(entry),
     )
 
 
@@ -247,9 +242,7 @@ def _write_events(
     ids = [event.id for event in events]
     erased = chosen(db, "select id from tombstones where id in ({})", ids)
     if erased:
-        raise UsageError(
-            f"event {text_of(erased[0][0])} was erased from this memory and is not written again"
-        )
+        raise was_erased(text_of(erased[0][0]))
     rows = [
         (position.event + number, id_cell(id), spaces[path], *cells)
         for number, (id, (path, cells)) in enumerate(zip(ids, prepared.events, strict=True), 1)
@@ -257,38 +250,20 @@ def _write_events(
     try:
         db.executemany(f"insert into events values ({', '.join('?' * 17)})", rows)
     except sqlite3.IntegrityError as error:
-        raise UsageError(
-            f"an event of this commit is already in the journal ({error}); events are written once"
-        ) from error
+        raise written_once(error) from error
     position.event += len(rows)
 
 
 def _require_versions(db: sqlite3.Connection, change: Commit) -> None:
     """New engrams are new, revised ones build on what is current."""
-    new = {engram.id for engram, _ in change.engrams}
-    if len(new) < len(change.engrams):
-        raise UsageError("a commit names one new engram twice; give each one id")
-    if any(engram.version != 1 for engram, _ in change.engrams):
-        raise UsageError("a new engram starts at version 1; later versions go into `revised`")
-    made = chosen(db, "select id from engrams where id in ({}) limit 1", new)
+    made = chosen(db, "select id from engrams where id in ({}) limit 1", require_new(change))
     if made:
-        raise Busy(f"engram {text_of(made[0][0])} was made meanwhile; read it and revise it, or try again")
-    if not change.revised:
-        return
-    asked = {r.engram.id: r.engram.version for r in change.revised}
-    if len(asked) < len(change.revised):
-        raise UsageError("a commit revises one engram twice; one version at a time")
-    sql = "select id, max(version) from engrams where id in ({}) group by id"
-    found = {text_of(id): version for id, version in chosen(db, sql, asked)}
-    for id, version in asked.items():
-        if id not in found:
-            if change.replayed:
-                continue
-            raise NotFound(f"no engram {id} to revise")
-        if version != found[id] + 1 and not (change.replayed and version > found[id]):
-            raise Busy(
-                f"engram {id} is at version {found[id]}: version {version} does not follow; read it and try again"
-            )
+        raise made_meanwhile(text_of(made[0][0]))
+    if change.revised:
+        sql = "select id, max(version) from engrams where id in ({}) group by id"
+        asked = [r.engram.id for r in change.revised]
+        found = {text_of(id): version for id, version in chosen(db, sql, asked)}
+        require_next(change.revised, found, replayed=change.replayed)
 
 
 def _close_revised(
@@ -323,7 +298,7 @@ def _write_engrams(
     for path, head, content, engram, entry in prepared.engrams:
         row += 1
         ns = spaces[path]
-        first = first_event(db, engram.id, engram.sources, here, first_events)
+        first = first_event(engram.id, engram.sources, here, first_events, lambda id: look_up_first(db, id))
         first_events[engram.id] = first
         heads.append((ns, row, id_cell(engram.id), engram.version, first, *head))
         contents.append((row, ns, *content))
@@ -344,34 +319,21 @@ def _write_engrams(
     position.engram = row
 
 
-def first_event(
-    db: sqlite3.Connection, id: str, sources: Sequence[str], events: set[str], made: dict[str, str]
-) -> str:
-    """The first event an engram came from, through other engrams if need be; its own id where there is none."""
-    for source in sources:
-        if source in events:
-            return source
-        if source in made:
-            return made[source]
-        cell = text_cell(source)
-        if db.execute("select 1 from events where id = ?", (cell,)).fetchone():
-            return source
-        row = db.execute(
-            "select event from engrams where id = ? order by version desc limit 1", (cell,)
-        ).fetchone()
-        if row is not None:
-            return str(text_of(row[0]))
-    return id
+def look_up_first(db: sqlite3.Connection, id: str) -> str | None:
+    """The id itself where it is an event, the first event of the engram where it is one, else None."""
+    cell = text_cell(id)
+    if db.execute("select 1 from events where id = ?", (cell,)).fetchone():
+        return id
+    row = db.execute(
+        "select event from engrams where id = ? order by version desc limit 1", (cell,)
+    ).fetchone()
+    return None if row is None else str(text_of(row[0]))
 
 
 def _write_links(db: sqlite3.Connection, change: Commit) -> None:
     ends = {end for link in change.links for end in (link.source, link.target)}
     found = {text_of(id): ns for id, ns in chosen(db, "select id, ns from engrams where id in ({})", ends)}
-    missing = [end for end in ends if end not in found]
-    if missing:
-        raise NotFound(
-            f"a link names engram {min(missing)}, which does not exist; write it first or in the same commit"
-        )
+    require_ends(change.links, found)
     db.executemany(
         "insert into links values (?, ?, ?, ?, ?, ?) "
         "on conflict (source, target, relation, recipe) do update set weight = excluded.weight",
