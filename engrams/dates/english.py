@@ -328,6 +328,7 @@ _BEGINS = frozenset(
 """The words an English date begins with, unless it begins with a number."""
 
 _WORD = re.compile(r"[a-z0-9]+")
+_NUMBER = re.compile(r"(?<![a-z0-9])[0-9]")
 
 
 @lru_cache(maxsize=1)
@@ -339,7 +340,7 @@ def _patterns() -> tuple[re.Pattern[str], Mapping[str, Rule]]:
 def english(folded: str, said: Saying) -> list[Span]:
     """The dates a folded text names, in the order named. A lone year counts only where nothing finer is named."""
     words = _WORD.findall(folded)
-    if _CUES.isdisjoint(words) and not any(word[0].isdigit() for word in words):
+    if _CUES.isdisjoint(words) and _NUMBER.search(folded) is None:
         return []
     pattern, rules = _patterns()
     found: list[Span] = []

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
 
 import numpy as np
+import numpy.typing as npt
 
 from engrams.dates import dates_in, marks
-from engrams.ports import HAS_ATTACHMENT, IS_QUESTION, Entry, TokenTable
+from engrams.ports import HAS_ATTACHMENT, IS_QUESTION, Entry, TokenTable, UInt32
 from engrams.records import Engram
-from engrams.words import name_hash, term_hash, terms
+from engrams.words import name_hash, term_hash, term_hashes
 
 #: Largest count of one term that an entry holds (uint8); BM25 is flat long before.
 MOST_COUNTED = 255
+
+_TEXT_SHIFT = np.uint64(32)
 
 #: Question marks of Latin, Chinese and Japanese (full width), and Arabic writing.
 _QUESTION_MARKS = ("?", "？", "؟")
@@ -35,28 +37,52 @@ def indexed_text(engram: Engram) -> str:
 
 
 def analyse(engram: Engram, table: TokenTable) -> Entry:
-    """The entry of one engram; pure, and the same in every process.
+    """The entry of one engram; pure, and the same in every process."""
+    return analyse_all([engram], table)[0]
+
+
+def analyse_all(engrams: Sequence[Engram], table: TokenTable) -> list[Entry]:
+    """The entries of engrams, in their order; pure, and the same in every process.
 
     The days that its content speaks of, resolved against its own time, are terms of their own (see `dates.marks`): they
     stand beside the words, count once each and make it no longer.
     """
-    text = indexed_text(engram)
-    found = [term_hash(term) for term in terms(text)]
-    counted = Counter(found)
-    said = engram.occurred_at.astimezone(UTC).date()
-    counted.update(term_hash(mark) for mark in marks(dates_in(engram.content, said, told=True)))
-    distinct = sorted(counted)
+    hashes: list[int] = []
+    ends: list[int] = []
+    lengths: list[int] = []
+    for engram in engrams:
+        found = term_hashes(indexed_text(engram))
+        said = engram.occurred_at.astimezone(UTC).date()
+        hashes += found
+        hashes += map(term_hash, marks(dates_in(engram.content, said, told=True)))
+        lengths.append(len(found))
+        ends.append(len(hashes))
+    terms, counts, bounds = _counted(hashes, ends)
+    return [
+        Entry(length, terms[begin:end], counts[begin:end], table.pieces(indexed_text(engram)), _flags(engram))
+        for engram, length, begin, end in zip(engrams, lengths, bounds, bounds[1:], strict=False)
+    ]
+
+
+def _counted(hashes: list[int], ends: list[int]) -> tuple[UInt32, npt.NDArray[np.uint8], list[int]]:
+    """Distinct hashes of each text, ascending, and their counts, with the bounds of the texts in both: [len(ends) + 1].
+
+    `hashes` of one text after the other, `ends` where each of them ends.
+    """
+    texts = np.repeat(np.arange(len(ends), dtype=np.uint64), np.diff(np.array([0, *ends])))
+    packed = (texts << _TEXT_SHIFT) | np.fromiter(hashes, np.uint64, len(hashes))
+    distinct, counts = np.unique(packed, return_counts=True)
+    bounds = np.searchsorted(distinct, np.arange(len(ends) + 1, dtype=np.uint64) << _TEXT_SHIFT)
+    terms = distinct.astype(np.uint32)  # the lower half
+    return terms, np.minimum(counts, MOST_COUNTED).astype(np.uint8), bounds.tolist()
+
+
+def _flags(engram: Engram) -> int:
     content = engram.content.rstrip()
     flags = IS_QUESTION if content.endswith(_QUESTION_MARKS) else 0
     if "[" in content and _ATTACHMENT.search(content):
         flags |= HAS_ATTACHMENT
-    return Entry(
-        length=len(found),
-        terms=np.array(distinct, dtype=np.uint32),
-        counts=np.array([min(counted[term], MOST_COUNTED) for term in distinct], dtype=np.uint8),
-        pieces=table.pieces(text),
-        flags=flags,
-    )
+    return flags
 
 
 def with_names(entry: Entry, names: Sequence[str]) -> Entry:
@@ -69,8 +95,3 @@ def with_names(entry: Entry, names: Sequence[str]) -> Entry:
     counts = np.concatenate((entry.counts, np.zeros(len(new), dtype=np.uint8)))
     order = np.argsort(terms, kind="stable")
     return replace(entry, terms=terms[order], counts=counts[order])
-
-
-def analyse_all(engrams: Sequence[Engram], table: TokenTable) -> list[Entry]:
-    """The entries of engrams, in their order."""
-    return [analyse(engram, table) for engram in engrams]

@@ -51,8 +51,7 @@ class StaticTable:
         self._wide: Float32 | None = None
         # The pieces asked for last, by identity, and their vectors: at most the table again, 8 MB.
         self._gathered: tuple[object, Float32] = (None, np.empty((0, 0), np.float32))
-        self._content = [_bears_content(piece) for piece in vocabulary]
-        self._cache: dict[str, tuple[int, ...]] = {}
+        self._cache = _ContentPieces(self._words, [_bears_content(piece) for piece in vocabulary])
 
     def __len__(self) -> int:
         return len(self._vectors)
@@ -62,14 +61,7 @@ class StaticTable:
 
         Stop words, punctuation, special and unknown pieces bear no content.
         """
-        found: set[int] = set()
-        cache = self._cache
-        for word in split(text):
-            held = cache.get(word)
-            if held is None:
-                held = self._content_pieces(word)
-            found.update(held)
-        return np.array(sorted(found), dtype=np.uint16)
+        return np.array(sorted(set().union(*map(self._cache.__getitem__, split(text)))), dtype=np.uint16)
 
     def count(self, text: str) -> int:
         """How many word pieces a text has, stop words and punctuation included."""
@@ -95,12 +87,19 @@ class StaticTable:
         out[among] = np.maximum(found, 0, out=found)
         return out.T
 
-    def _content_pieces(self, word: str) -> tuple[int, ...]:
-        if len(self._cache) >= CACHED_WORDS:
-            self._cache.clear()
-        kept = tuple(piece for piece in self._words.word_ids(word) if self._content[piece])
-        self._cache[word] = kept
-        return kept
+
+class _ContentPieces(dict[str, tuple[int, ...]]):
+    """Words as `split` gives them and their content-bearing pieces; when full it starts afresh."""
+
+    def __init__(self, words: WordPiece, content: Sequence[bool]) -> None:
+        super().__init__()
+        self._words, self._content = words, content
+
+    def __missing__(self, word: str) -> tuple[int, ...]:
+        if len(self) >= CACHED_WORDS:
+            self.clear()
+        found = self[word] = tuple(piece for piece in self._words.word_ids(word) if self._content[piece])
+        return found
 
 
 def _bears_content(piece: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engrams.index.analysis import MOST_COUNTED, analyse, indexed_text, with_names
+from engrams.index.analysis import MOST_COUNTED, analyse, analyse_all, indexed_text, with_names
 from engrams.ports import HAS_ATTACHMENT, IS_QUESTION
 from engrams.words import name_hash, term_hash
 from tests.rooms.index.fake_store import FakeTable, turn
@@ -77,3 +77,13 @@ def test_names_stand_among_the_terms_with_count_0() -> None:
     assert [held[name_hash(name)] for name in ("bern", "anna berg")] == [0, 0]
     assert held[term_hash("bern")] == 1  # as a word
     assert (named.length, with_names(made, ()).terms.tolist()) == (made.length, made.terms.tolist())
+
+
+def test_many_texts_at_once_give_what_each_gives_alone() -> None:
+    many = [turn(text, event=f"e{n}") for n, text in enumerate(("dog dogs cat", "", "cat", "the of"))]
+    entries = analyse_all(many, FakeTable())
+    dog, cat = term_hash("dog"), term_hash("cat")
+    held = [dict(zip(e.terms.tolist(), e.counts.tolist(), strict=True)) for e in entries]
+    assert held == [{dog: 2, cat: 1}, {}, {cat: 1}, {}]
+    assert [e.length for e in entries] == [3, 0, 1, 0]
+    assert analyse_all([], FakeTable()) == []
