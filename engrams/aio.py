@@ -20,6 +20,7 @@ from engrams.lifecycle.container import Exported
 from engrams.lifecycle.feedback import Marks
 from engrams.lifecycle.importing import Imported
 from engrams.lifecycle.jobs import Worked
+from engrams.lifecycle.looking import Day, Neighbourhood, Timeline
 from engrams.lifecycle.merging import Merged
 from engrams.lifecycle.rebuilding import Rebuilt
 from engrams.lifecycle.retention import Rule
@@ -563,6 +564,51 @@ class AsyncMemory:
             run_id=run_id,
             session=session,
         )
+
+    async def around(self, id: str, *, most: int = 60) -> Neighbourhood:
+        """What lies around an engram or event: sources, links, names, what was said before and after; at most `most` nodes."""
+        return await asyncio.to_thread(self._memory.around, id, most=most)
+
+    async def timeline(
+        self,
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        filters: Mapping[str, Json] | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        as_of: Moment | None = None,
+        valid_at: Moment | None = None,
+        as_of_by: Literal["recorded", "occurred"] = "recorded",
+        parts: int = 60,
+    ) -> Timeline:
+        """How many memories happened when, in at most `parts` (1 to 1,000) equal steps of time."""
+        return await asyncio.to_thread(
+            self._memory.timeline,
+            namespace=namespace,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            session=session,
+            filters=filters,
+            since=since,
+            until=until,
+            as_of=as_of,
+            valid_at=valid_at,
+            as_of_by=as_of_by,
+            parts=parts,
+        )
+
+    async def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, as contexts count them."""
+        return await asyncio.to_thread(self._memory.count_tokens, texts)
+
+    async def spent(self, *, days: int = 30) -> list[Day]:
+        """What jobs cost on each of the last `days` (UTC), the latest first; days without any are left out."""
+        return await asyncio.to_thread(self._memory.spent, days=days)
 
     async def namespaces(self) -> list[str]:
         """The namespaces in which something lies."""

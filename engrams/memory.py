@@ -18,6 +18,7 @@ from engrams.lifecycle import (
     embedding,
     feedback,
     jobs,
+    looking,
     reading,
     rebuilding,
     undoing,
@@ -30,6 +31,7 @@ from engrams.lifecycle.importing import Imported, import_file
 from engrams.lifecycle.jobs import Allowance, Background, Worked
 from engrams.lifecycle.keeping import Keeping, new_encryption_key
 from engrams.lifecycle.later import job_for
+from engrams.lifecycle.looking import Day, Neighbourhood, Timeline
 from engrams.lifecycle.migrating import Moved, local_server, migrate
 from engrams.lifecycle.opening import open_house
 from engrams.lifecycle.rebuilding import Rebuilt
@@ -538,6 +540,46 @@ class Memory(Keeping):
         """Counts inside a scope; of the whole store where no scope is given."""
         given = Scopes(namespace, user_id, agent_id, run_id, session)
         return reading.stats(self._house, None if given == Scopes() else self._scope(given, writing=False))
+
+    # --- looking inside
+
+    def around(self, id: str, *, most: int = 60) -> Neighbourhood:
+        """What lies around an engram or event: sources, links, names, what was said before and after; at most `most` nodes."""
+        return looking.around(self._house, id, most)
+
+    def timeline(
+        self,
+        *,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+        filters: Mapping[str, Json] | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        as_of: Moment | None = None,
+        valid_at: Moment | None = None,
+        as_of_by: Literal["recorded", "occurred"] = "recorded",
+        parts: int = 60,
+    ) -> Timeline:
+        """How many memories happened when, in at most `parts` (1 to 1,000) equal steps of time."""
+        scope = self._scope(Scopes(namespace, user_id, agent_id, run_id, session), writing=False)
+        bounds = reading.Bounds(filters, since, until, as_of, valid_at, as_of_by)
+        asked = reading.query(
+            self._house, "timeline", scope, bounds, asked_at=None, k=None, budget=None, explain=False
+        )
+        return looking.timeline(self._house, asked, parts)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, as contexts count them."""
+        return looking.count_tokens(self._house, texts)
+
+    def spent(self, *, days: int = 30) -> list[Day]:
+        """What jobs cost on each of the last `days` (UTC), the latest first; days without any are left out."""
+        return looking.spent(self._house, days)
+
+    # --- the store
 
     def namespaces(self) -> list[str]:
         """The namespaces in which something lies."""
