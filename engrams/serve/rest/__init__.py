@@ -1,0 +1,1 @@
+"""The REST server: `create_app` makes the application over an open memory, `engrams serve` runs it."""

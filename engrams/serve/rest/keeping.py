@@ -1,0 +1,51 @@
+"""Paths about the whole: export, import, the audit, keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from engrams.serve.rest.answers import AuditPage, Problems, gives, page
+from engrams.serve.rest.bodies import KeyBody
+from engrams.serve.rest.door import Asking, answer
+from engrams.serve.rest.problems import documented
+
+router = APIRouter(tags=["keeping"], responses=documented())
+NO_ID = documented(404)
+KEY: Any = gives("create_key")
+
+
+@router.get("/audit", response_model=AuditPage)
+def audit(
+    asking: Asking,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
+    cursor: Annotated[str | None, Query(description="The `next` of the page before.")] = None,
+) -> Response:
+    """One page of who did what when, oldest first; never any text."""
+    return answer(page(asking.memory.audit(limit=limit, cursor=cursor)))
+
+
+@router.get("/audit/verify", response_model=Problems)
+def verify_audit(asking: Asking) -> Response:
+    """Where the audit was altered, the first place first; empty where it is as it was written."""
+    return answer({"problems": asking.memory.verify_audit()})
+
+
+@router.get("/keys", response_model=list[KEY])
+def list_keys(asking: Asking) -> Response:
+    """Every key, without its secret; revoked ones too."""
+    return answer(asking.memory.list_keys())
+
+
+@router.post("/keys", status_code=201, response_model=KEY)
+def create_key(body: KeyBody, asking: Asking) -> Response:
+    """Makes a key with rights on paths; its `secret` is shown once."""
+    return answer(asking.memory.create_key(**body.given()), 201)
+
+
+@router.delete("/keys/{id}", response_model=KEY, responses=NO_ID)
+def revoke_key(id: str, asking: Asking) -> Response:
+    """Takes a key's rights away for good."""
+    return answer(asking.memory.revoke_key(id))
