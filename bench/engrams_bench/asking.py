@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from engrams_bench.errors import MalformedData
 from engrams_bench.measures.ranks import session_ranks, turn_ranks
 from engrams_bench.measures.recall import recall_at
 from engrams_bench.results import Outcome
+from engrams_bench.vectors import KeptVectors
 
 #: How many of a haystack's last turns are added one by one, to price a single add into a memory that is full.
 SINGLE_ADDS = 20
@@ -46,7 +47,7 @@ def _milliseconds_since(began: float) -> float:
 
 
 @contextmanager
-def opened(recipe: Recipe, store: str, embedder: str = "none") -> Iterator[Memory]:
+def opened(recipe: Recipe, store: str, embedder: str | KeptVectors = "none") -> Iterator[Memory]:
     """An empty memory: on disk in a folder that goes away ("file"), or in memory alone ("memory")."""
     if store == "memory":
         with Memory.open(":memory:", recipe, embedder=embedder, actor="bench") as memory:
@@ -68,8 +69,10 @@ def messages_of(case: Case) -> list[Message]:
     ]
 
 
-def fill(memory: Memory, case: Case, costs: Costs) -> dict[str, str]:
+def fill(memory: Memory, case: Case, costs: Costs, vectors: KeptVectors | None = None) -> dict[str, str]:
     """Puts the haystack into an empty memory; returns the turn of each event id.
+
+    With `vectors` the bulk load takes them from their file, and says nothing of its price.
 
     Raises:
         MalformedData: the journal holds something else than what was put in.
@@ -79,8 +82,10 @@ def fill(memory: Memory, case: Case, costs: Costs) -> dict[str, str]:
     bulk, single = said[: len(said) - apart], said[len(said) - apart :]
     if bulk:
         began = time.process_time()
-        memory.add_many(bulk, namespace=NAMESPACE)
-        costs.bulk.append(_milliseconds_since(began) / len(bulk))
+        with nullcontext() if vectors is None else vectors.bulk():
+            memory.add_many(bulk, namespace=NAMESPACE)
+        if vectors is None:
+            costs.bulk.append(_milliseconds_since(began) / len(bulk))
     for message in single:
         began = time.process_time()
         memory.add(message, namespace=NAMESPACE)
@@ -159,12 +164,12 @@ def answer(
     depth: int,
     budget: int | None,
     costs: Costs,
-    embedder: str = "none",
+    embedder: str | KeptVectors = "none",
 ) -> list[Outcome]:
     """Fills a memory with a case and asks it questions. `budget` None: no contexts are asked for."""
     began = time.process_time()
     with opened(recipe, store, embedder) as memory:
-        turn_of = fill(memory, case, costs)
+        turn_of = fill(memory, case, costs, embedder if isinstance(embedder, KeptVectors) else None)
         told = []
         for number, question in enumerate(questions):
             hits = ask(memory, question, depth, number == 0, costs)

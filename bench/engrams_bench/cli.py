@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from engrams import EngramsError, Memory, Recipe
+from engrams import EngramsError, Recipe
 from engrams_bench import __version__, feedback
 from engrams_bench.cases import Case, DataSet
 from engrams_bench.compare import compare
@@ -21,6 +22,7 @@ from engrams_bench.plots import draw
 from engrams_bench.printing import columns, differences, shown
 from engrams_bench.report import FEEDBACK, gather, insert, markdown
 from engrams_bench.results import read, write
+from engrams_bench.rows import Row, recipe_of, rows_of, without
 from engrams_bench.run import BUDGET, KS, Settings
 from engrams_bench.run import run as run_one
 from engrams_bench.speed.command import speed
@@ -29,8 +31,6 @@ from engrams_bench.speed.run import gather as gather_speed
 from engrams_bench.speed.table import TITLES
 from engrams_bench.speed.table import markdown as speed_markdown
 
-#: What runs where no recipe is named: the reference rows that are in the catalogue, and the house recipe.
-ROWS = ("none", "bm25", "full-context", "engrams")
 #: What runs where no data set is named: each of these that is at hand.
 SETS = ("sample", "locomo", "longmemeval", "musique", "hotpotqa", "2wiki", "memdaily")
 RESULTS = Path("bench/results")
@@ -46,13 +46,10 @@ def _depths(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int
     return tuple(sorted({int(part) for part in found}))
 
 
-def _recipes(names: Sequence[str], changes: Sequence[str]) -> list[Recipe]:
-    catalogue = Memory.catalogue()
+def _recipes(names: Sequence[str], changes: Sequence[str], less: Sequence[str] = ()) -> list[Recipe]:
     held = []
-    for name in names or [row for row in ROWS if row in catalogue]:
-        if name not in catalogue:
-            raise BenchError(f"unknown recipe {name!r}; known: {', '.join(catalogue)}")
-        recipe = catalogue[name]
+    for name in names:
+        recipe = without(recipe_of(Row(name)), less)
         for change in changes:
             path, _, value = change.partition("=")
             recipe = recipe.replace(path.strip(), _value(value.strip()))
@@ -94,7 +91,7 @@ def cli() -> None:
     "-r",
     "recipes",
     multiple=True,
-    help="A recipe; repeat for several. Default: the reference rows and engrams.",
+    help="A recipe; repeat for several. Without one: the rows of the README's table, embedder and all.",
 )
 @click.option(
     "--data",
@@ -140,6 +137,19 @@ def cli() -> None:
     help="Turns texts into vectors, by name, as minilm; its rows are called engrams+minilm.",
 )
 @click.option(
+    "--without",
+    "less",
+    multiple=True,
+    metavar="SIGNAL",
+    help="Leaves a signal out of the house's sum; repeat for several.",
+)
+@click.option(
+    "--vectors",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file in which vectors are kept by content: a text is embedded once, and a run cut off goes on.",
+)
+@click.option("--missing", is_flag=True, help="Only rows that have no result yet.")
+@click.option(
     "--limit",
     type=click.IntRange(1),
     help="Only the first so many questions of each set: a trial, not a result.",
@@ -160,29 +170,44 @@ def run(
     no_context: bool,
     store: str,
     embedder: str,
+    less: tuple[str, ...],
+    vectors: Path | None,
+    missing: bool,
     limit: int | None,
     out: Path | None,
     quiet: bool,
 ) -> None:
-    """Runs recipes over data sets, prints tables and writes result files."""
+    """Runs recipes over data sets, prints tables and writes result files; without --recipe, all rows of the table."""
     where = data_folder(folder)
-    chosen, data = _recipes(recipes, changes), _sets(sets, where)
-    settings = Settings(ks, None if no_context else budget, store, limit, embedder)
-    several = len(chosen) * len(data) > 1
-    if several and out is not None and out.suffix == ".json":
-        raise BenchError(f"--out {out}: {len(chosen) * len(data)} results; name a folder")
+    data = _sets(sets, where)
+    settings = Settings(ks, None if no_context else budget, store, limit, embedder, vectors)
+    if not recipes and (changes or less or embedder != "none"):
+        raise BenchError("--set, --without and --embedder change a recipe: name one with --recipe")
+    chosen = _recipes(recipes, changes, less)
+    todo = [
+        (one, recipe, replace(settings, embedder=beside))
+        for one in data
+        for recipe, beside in (
+            [(recipe, embedder) for recipe in chosen]
+            or [(recipe_of(row), row.embedder) for row in rows_of(one)]
+        )
+    ]
+    if len(todo) > 1 and out is not None and out.suffix == ".json":
+        raise BenchError(f"--out {out}: {len(todo)} results; name a folder")
     for one in data:
         require(one, where)
-    for one in data:
-        for recipe in chosen:
-            result = run_one(recipe, one, where, settings, None if quiet else _progress(recipe, one))
-            if not quiet:
-                _clear()
-                click.echo(shown(result))
-            # A changed recipe is not the one the tables speak of: it is kept only where the caller says so.
-            if place := _place(out, result.name, result.whole and not changes):
-                write(result, place)
-                click.echo(f"written: {place}", err=True)
+    for one, recipe, how in todo:
+        # A changed recipe is not the one the tables speak of: it is kept only where the caller says so.
+        place = _place(out, f"{one.name}-{how.row(recipe)}", limit is None and not changes)
+        if missing and place is not None and place.is_file():
+            continue
+        result = run_one(recipe, one, where, how, None if quiet else _progress(recipe, one))
+        if not quiet:
+            _clear()
+            click.echo(shown(result))
+        if place is not None:
+            write(result, place)
+            click.echo(f"written: {place}", err=True)
 
 
 def _progress(recipe: Recipe, data: DataSet) -> Callable[[Case, int], None]:

@@ -18,6 +18,7 @@ from engrams_bench.measures.cost import spread
 from engrams_bench.measures.intervals import RESAMPLES, SEED
 from engrams_bench.results import Outcome, Result
 from engrams_bench.tables import tables
+from engrams_bench.vectors import kept_vectors
 
 KS = (1, 5, 10, 20, 100)
 BUDGET = 2000  # tokens of a context, what `Memory.context` gives by default
@@ -28,13 +29,15 @@ EVERYTHING = 10_000_000  # tokens: the most `Memory.context` takes
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a run is made. `limit`: the first so many questions only; `budget` None: no contexts; `embedder` by its name."""
+    """How a run is made. `limit`: the first so many questions only; `budget` None: no contexts; `embedder` by its name;
+    `vectors`: the file in which its vectors are kept from run to run (None: they are made anew)."""
 
     ks: tuple[int, ...] = KS
     budget: int | None = BUDGET
     store: str = "file"
     limit: int | None = None
     embedder: str = "none"
+    vectors: Path | None = None
 
     def row(self, recipe: Recipe) -> str:
         """The name of the row in tables and files: the recipe's, and the embedder where one helps it."""
@@ -94,26 +97,27 @@ def run(
     costs = Costs()
     outcomes: list[Outcome] = []
     cases = messages = 0
-    for case in data.load(paths):
-        left = None if settings.limit is None else settings.limit - len(outcomes)
-        if left is not None and left <= 0:
-            break
-        if not case.questions:
-            continue
-        if progress is not None:
-            progress(case, len(outcomes))
-        outcomes += answer(
-            case,
-            case.questions[:left],
-            recipe,
-            settings.store,
-            max(settings.ks),
-            budget,
-            costs,
-            settings.embedder,
-        )
-        cases += 1
-        messages += case.size
+    with kept_vectors(settings.embedder, settings.vectors) as vectors:
+        for case in data.load(paths):
+            left = None if settings.limit is None else settings.limit - len(outcomes)
+            if left is not None and left <= 0:
+                break
+            if not case.questions:
+                continue
+            if progress is not None:
+                progress(case, len(outcomes))
+            outcomes += answer(
+                case,
+                case.questions[:left],
+                recipe,
+                settings.store,
+                max(settings.ks),
+                budget,
+                costs,
+                vectors or settings.embedder,
+            )
+            cases += 1
+            messages += case.size
     return Result(
         recipe={
             "name": settings.row(recipe),
@@ -137,6 +141,7 @@ def run(
             "budget": budget,
             "store": settings.store,
             "embedder": settings.embedder,
+            "kept vectors": settings.vectors is not None,
             "limit": settings.limit,
             "single adds": SINGLE_ADDS,
             "seed": SEED,

@@ -1,0 +1,79 @@
+"""The rows of the table: which recipes run over which data, with which embedder, and without which signals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from engrams import Memory, Recipe
+from engrams.recipes.engrams import SUM
+from engrams_bench.cases import DataSet
+from engrams_bench.errors import BenchError
+
+EMBEDDER = "minilm"
+
+#: Sets of documents, where the graph counts: there the table also shows what is found without it.
+DOCUMENTS = ("musique", "hotpotqa", "2wiki")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: a recipe, the embedder beside it, and the signals that the house's sum goes without."""
+
+    recipe: str
+    embedder: str = "none"
+    without: tuple[str, ...] = ()
+
+
+CHAT_ROWS = (
+    Row("none"),
+    Row("bm25"),
+    Row("dense", EMBEDDER),
+    Row("hybrid-rrf", EMBEDDER),
+    Row("full-context"),
+    Row("engrams"),
+    Row("engrams", EMBEDDER),
+)
+DOCUMENT_ROWS = (*CHAT_ROWS, Row("engrams", "none", ("graph",)), Row("engrams", EMBEDDER, ("graph",)))
+
+
+def rows_of(data: DataSet) -> tuple[Row, ...]:
+    """The rows of a data set's table."""
+    return DOCUMENT_ROWS if data.name in DOCUMENTS else CHAT_ROWS
+
+
+def recipe_of(row: Row) -> Recipe:
+    """The recipe of a row, named for what it goes without.
+
+    Raises:
+        BenchError: no such recipe in the catalogue, or no such signal in the house's sum.
+    """
+    catalogue = Memory.catalogue()
+    if row.recipe not in catalogue:
+        raise BenchError(f"unknown recipe {row.recipe!r}; known: {', '.join(catalogue)}")
+    return without(catalogue[row.recipe], row.without)
+
+
+def without(recipe: Recipe, signals: Sequence[str]) -> Recipe:
+    """The house recipe with some signals left out of its sum, also where the sum chooses candidates and seeds.
+
+    Raises:
+        BenchError: the sum has no such signal, or the recipe is not the house's.
+    """
+    if not signals:
+        return recipe
+    known = dict.fromkeys(name for name, _ in (*SUM.dialogue, *SUM.notes))
+    if unknown := [name for name in signals if name not in known]:
+        raise BenchError(f"no signal {', '.join(unknown)} in the sum; there are {', '.join(known)}")
+    if recipe.name != "engrams":
+        raise BenchError(f"--without leaves signals out of the sum of engrams, not of {recipe.name}")
+    less = replace(
+        SUM,
+        dialogue=tuple((name, weight) for name, weight in SUM.dialogue if name not in signals),
+        notes=tuple((name, weight) for name, weight in SUM.notes if name not in signals),
+    )
+    changed = recipe.replace("read.Shortlist.by", less).replace("read.GraphScores.by", less)
+    changed = changed.replace("read.SumStandardised.dialogue", less.dialogue)
+    changed = changed.replace("read.SumStandardised.notes", less.notes)
+    name = f"{recipe.name}-without-{'-'.join(signal.replace(' ', '-') for signal in signals)}"
+    return replace(changed, name=name)
