@@ -79,7 +79,7 @@ class Memory(Keeping):
             raise UsageError("open a memory with Memory.open(path)")
         self._house = house
         self._background: Background | None = None
-        self._shared = False  # a view of a memory that somebody else closes
+        self._owner: Memory | None = None  # whose view this is; it closes the store
 
     @classmethod
     def open(
@@ -94,6 +94,7 @@ class Memory(Keeping):
         wait: float = 30.0,
         background: bool = False,
         key: str | None = None,
+        model: object = None,
     ) -> Memory:
         """Opens a memory, made where it is not there.
 
@@ -111,11 +112,15 @@ class Memory(Keeping):
             wait: seconds to wait for another process that writes, 0 or more.
             key: an API key (see `create_key`): this memory then does what the key's rights allow, and raises `Denied` else.
             background: work through jobs in a thread of this process, as long as the memory is open.
+            model: the language model: "openai:<model>", "openai:<model>@<url>" (any server that speaks OpenAI's protocol),
+                "anthropic:<model>", "record:<file>+<model>", "replay:<file>", "none", a `ChatModel`, or a function from a
+                request to a text or an object; None: what settings say, else none. Keys come from the environment.
 
         Raises:
             StoreError: it cannot be opened; says why and what to do.
             UnknownName: no recipe or embedder of that name.
-            NeedsExtra: the recipe or embedder needs a part that is not installed.
+            NeedsExtra: the recipe, embedder or model needs a part that is not installed.
+            CannotJoin: the recipe needs a language model, and none is there.
         """
         if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait <= 86_400:
             raise BadSetting("wait", wait, "seconds from 0 to 86,400")
@@ -133,10 +138,12 @@ class Memory(Keeping):
             embedder=settings.embedder if embedder is None else embedder,
             guard=settings.guard,
             key=key,
+            model=settings.model if model is None else model,
+            settings=settings,
         )
         memory = cls(house)
         if background:
-            memory._background = Background(lambda: memory._house, Allowance())
+            memory._background = Background(lambda: memory._house, Allowance(), memory._follow)
         return memory
 
     def held_by(self, key: str) -> Memory:
@@ -151,7 +158,7 @@ class Memory(Keeping):
         from engrams.lifecycle.opening import guarded
 
         held = type(self)(guarded(self._house, key))
-        held._shared = True
+        held._owner = self
         return held
 
     # --- telling
@@ -439,7 +446,7 @@ class Memory(Keeping):
         """
         chosen = self._recipe(recipe)
         done = rebuilding.rebuild(self._house, chosen, progress)
-        self._house = self._house.running(chosen)
+        self._follow(chosen)
         return done
 
     def compare(
@@ -658,7 +665,7 @@ class Memory(Keeping):
         """Lets go of the store. What was acknowledged is on disk already."""
         if self._background is not None:
             self._background.stop()
-        if not self._shared:
+        if self._owner is None:
             self._house.store.close()
 
     def __enter__(self) -> Memory:
@@ -671,6 +678,11 @@ class Memory(Keeping):
 
     def __repr__(self) -> str:
         return f"Memory({self.location!r}, recipe={self.recipe.name!r})"
+
+    def _follow(self, recipe: Recipe) -> None:
+        self._house = self._house.running(recipe)
+        if self._owner is not None:
+            self._owner._follow(recipe)
 
     def _recipe(self, given: str | Recipe | None) -> Recipe:
         if given is None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from engrams.lifecycle.access import EVERYTHING, PREFIX, Grant
-from engrams.ports import Commit, Index, Store, View
+from engrams.ports import Commit, Index, Jobs, Store, View
 from engrams.records import (
     Deletion,
     Engram,
     EngramId,
     Event,
     EventId,
+    Job,
+    JobState,
     Link,
     Query,
     Receipt,
@@ -22,7 +25,11 @@ from engrams.records import (
 )
 
 #: What says nothing about anybody's memories and may be asked with any key.
-_OPEN = frozenset({"location", "read_only", "erased", "mark", "touch", "close", "looked", "progress", "jobs"})
+_OPEN = frozenset({"location", "read_only", "erased", "mark", "touch", "close", "looked", "progress"})
+#: Kinds of jobs that work inside their namespace; others work on the whole store.
+_OF_A_NAMESPACE = frozenset({"derive", "consolidate"})
+#: Jobs among which one is looked for: more than a queue ever holds, and few enough to read.
+_ALL_JOBS = 100_000
 #: What reads one scope, given first.
 _OF_A_SCOPE = frozenset(
     {"journal", "list_engrams", "matching", "entries", "entry_columns", "entry_vectors", "closings"}
@@ -132,8 +139,55 @@ class GuardedStore:
             self._grant.require("admin", EVERYTHING)
         return self._store.settings(prefix)
 
+    @property
+    def jobs(self) -> GuardedJobs:
+        """The queue, as far as the grant goes."""
+        return GuardedJobs(self._store.jobs, self._grant)
+
     def _reads(self, namespace: str) -> bool:
         return self._grant.allows("read", namespace)
+
+
+class GuardedJobs:
+    """The queue of a guarded store: jobs of a namespace with the right to it, all others with the right to administer."""
+
+    def __init__(self, jobs: Jobs, grant: Grant) -> None:
+        self._jobs, self._grant = jobs, grant
+
+    def __getattr__(self, name: str) -> Any:
+        self._grant.require("admin", EVERYTHING)
+        return getattr(self._jobs, name)
+
+    def put(self, jobs: Sequence[Job]) -> list[str]:
+        """Refused without the right to write where the job will."""
+        for job in jobs:
+            self._grant.require(*_asked(job, "write"))
+        return self._jobs.put(jobs)
+
+    def all(
+        self, states: Sequence[JobState] = ("waiting", "running", "dead"), *, limit: int = 1000
+    ) -> list[Job]:
+        """Those of namespaces that may be read."""
+        return [j for j in self._jobs.all(states, limit=limit) if self._grant.allows(*_asked(j, "read"))]
+
+    def retry(self, id: str, at: datetime) -> bool:
+        """Refused without the right to write where the job will; one that may not be read looks as if it were not there."""
+        return self._mine(id) and self._jobs.retry(id, at)
+
+    def drop(self, id: str) -> bool:
+        """Refused without the right to write where the job will; one that may not be read looks as if it were not there."""
+        return self._mine(id) and self._jobs.drop(id)
+
+    def _mine(self, id: str) -> bool:
+        job = next((j for j in self.all(limit=_ALL_JOBS) if j.id == id), None)
+        if job is not None:
+            self._grant.require(*_asked(job, "write"))
+        return job is not None
+
+
+def _asked(job: Job, right: str) -> tuple[str, str]:
+    """The right a job asks for, and where: in its namespace, or over everything where it works on the whole store."""
+    return (right, job.namespace) if job.kind in _OF_A_NAMESPACE else ("admin", EVERYTHING)
 
 
 class GuardedIndex:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
 
-from engrams.errors import BadSetting, EngramsError, NotFound, RateLimited, StoreError
+from engrams.errors import BadSetting, EngramsError, NeedsExtra, NotFound, RateLimited, StoreError
 from engrams.lifecycle import consolidating, embedding, rebuilding
 from engrams.lifecycle.later import told
-from engrams.lifecycle.opening import House
+from engrams.lifecycle.opening import CURRENT, House
 from engrams.lifecycle.replaying import catch_up, replay
-from engrams.recipes.catalogue import recipe_named
+from engrams.recipe import Recipe
+from engrams.recipes.catalogue import CATALOGUE, recipe_named
 from engrams.records import Job, new_event_id
 
 #: How long a worker holds a job without a sign of life, in seconds; it gives one three times as often.
@@ -162,10 +163,16 @@ def _heartbeat(house: House, job: Job, name: str) -> Iterator[None]:
 
 
 class Background:
-    """A thread that works through jobs as long as the memory is open."""
+    """A thread that works through jobs as long as the memory is open.
 
-    def __init__(self, house: Callable[[], House], allowance: Allowance) -> None:
-        self._house, self._allowance = house, allowance
+    It also tells `follow` of a recipe that a rebuild, by a job or by another process, made the current one meanwhile.
+    """
+
+    def __init__(
+        self, house: Callable[[], House], allowance: Allowance, follow: Callable[[Recipe], None]
+    ) -> None:
+        self._house, self._allowance, self._follow = house, allowance, follow
+        self._current = house().store.setting(CURRENT)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engrams-jobs", daemon=True)
         self._thread.start()
@@ -174,10 +181,21 @@ class Background:
         while not self._over.is_set():
             try:
                 worked = work(self._house(), most=1, allowance=self._allowance)
-            except StoreError:  # busy, or closed at this moment: looked at again
+                self._look_for_a_recipe()
+            except (
+                StoreError,
+                NeedsExtra,
+            ):  # busy, closed, or a recipe that cannot run here: looked at again
                 worked = Worked()
             if not worked.done + worked.again + worked.dead:
                 self._over.wait(PAUSE)
+
+    def _look_for_a_recipe(self) -> None:
+        current = self._house().store.setting(CURRENT)
+        changed = current not in (None, self._current, self._house().recipe.name)
+        if changed and current in CATALOGUE:
+            self._follow(CATALOGUE[current])
+        self._current = current
 
     def stop(self) -> None:
         """Ends the thread after the job it is at."""

@@ -104,6 +104,36 @@ def test_an_administrator_does_everything(memory: Memory, place: Path) -> None:
         guarded.reset()
 
 
+def test_jobs_are_seen_and_changed_as_far_as_the_rights_go(memory: Memory) -> None:
+    mine, other = (memory.schedule("consolidate", namespace=n) for n in (ANN, BOB))
+    whole = memory.schedule("catch-up")
+    assert mine
+    assert other
+    assert whole
+    keys = [memory.create_key("k", {ANN: right}).secret or "" for right in ("read", "write")]
+    reader, writer = map(memory.held_by, keys)
+    for view in (reader, writer):
+        assert [job.id for job in view.jobs()] == [mine]
+        for id in (other, whole):  # as if they were not there
+            for act in (view.retry_job, view.drop_job):
+                with pytest.raises(NotFound):
+                    act(id)
+    refused: list[Callable[[], object]] = [
+        lambda: reader.schedule("consolidate", namespace=ANN),
+        lambda: reader.drop_job(mine),
+        lambda: writer.schedule("consolidate", namespace=BOB),
+        lambda: writer.schedule("rebuild"),
+        lambda: writer.work(),
+    ]
+    for number, call in enumerate(refused):
+        with pytest.raises(Denied, match="may not"):
+            call()
+            pytest.fail(f"number {number} was let through")
+    writer.retry_job(mine)
+    writer.drop_job(mine)
+    assert [job.id for job in memory.jobs()] == [other, whole]
+
+
 def test_only_a_digest_of_a_key_is_kept(memory: Memory, place: Path) -> None:
     key = memory.create_key("app", {ANN: "read"})
     assert key.secret is not None

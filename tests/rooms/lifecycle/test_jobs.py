@@ -167,6 +167,26 @@ def test_a_thread_of_the_memory_does_the_jobs() -> None:
     assert "engrams-jobs" not in {t.name for t in threading.enumerate()}
 
 
+def test_a_memory_with_a_thread_goes_on_with_the_recipe_that_a_job_rebuilt_it_with() -> None:
+    with Memory.open(":memory:", background=True) as memory:
+        memory.add("A melon.")
+        memory.schedule("rebuild", recipe="bm25")
+        for _ in range(600):
+            if memory.recipe.name == "bm25":
+                break
+            threading.Event().wait(0.05)
+        assert memory.recipe is BM25
+        assert [hit.text for hit in memory.search("melon")] == ["A melon."]
+
+
+def test_a_rebuild_through_the_view_of_a_key_is_a_rebuild_of_the_memory() -> None:
+    with Memory.open(":memory:") as memory:
+        memory.add("A melon.")
+        view = memory.held_by(memory.create_key("chief", {"*": "admin"}).secret or "")
+        view.rebuild("bm25")
+        assert memory.recipe is view.recipe is BM25
+
+
 def test_the_lease_is_renewed_while_a_job_runs(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     FAULTS["olive"] = 1
     memory.add("An olive.")
