@@ -117,6 +117,11 @@ class GuardedStore:
         """Those that may be read."""
         return [n for n in self._store.namespaces() if self._reads(n)]
 
+    def first_receipt(self, namespace: str, key: str, digest: str) -> Receipt | None:
+        """Refused without the right to write: it answers whoever repeats a write."""
+        self._grant.require("write", namespace)
+        return self._store.first_receipt(namespace, key, digest)
+
     def known_sources(self, namespace: str, sources: Sequence[str]) -> set[str]:
         """Refused without the right to read."""
         self._grant.require("read", namespace)

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from engrams.ports.arrays import Entry, EntryColumns, EntryRow, Float32, Int64
 from engrams.ports.jobs import Jobs
+from engrams.ports.payloads import Payloads
 from engrams.records import (
     NOTHING,
     Change,
@@ -114,6 +115,11 @@ class Store(Protocol):
     @property
     def jobs(self) -> Jobs:
         """The durable jobs of this store."""
+        ...
+
+    @property
+    def payloads(self) -> Payloads:
+        """The large parts of engrams, beside the database or inside it."""
         ...
 
     # --- writing: each call is one transaction
@@ -233,6 +239,13 @@ class Store(Protocol):
     def behind(self, writer: str, *, limit: int = 1000) -> list[tuple[int, Event]]:
         """Journal entries of every kind that a writer has not looked at, with their numbers, in journal order: those of one
         part of the store (a tenant, or all of it)."""
+        ...
+
+    def first_receipt(self, namespace: str, key: str, digest: str) -> Receipt | None:
+        """The receipt that a commit with this idempotency gets where its key stands; None where it does not.
+
+        The key with another digest raises `BadSetting`, as the commit would.
+        """
         ...
 
     def known_sources(self, namespace: str, sources: Sequence[str]) -> set[str]:

@@ -1,8 +1,8 @@
 """Moves a whole memory from one store into another, in steps that can be cut off and gone on with.
 
 What is moved: events in their order, every version of every engram with its index entry, vectors and history, links,
-recalls, settings, tombstones, and the receipts of idempotency keys. What is not: the audit, which stays with the store it
-speaks of (the new store's own begins with the move), and jobs that wait.
+recalls, payloads, settings, tombstones, and the receipts of idempotency keys. What is not: the audit, which stays with the store
+it speaks of (the new one's own begins with the move), and jobs that wait.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ def move(source: End, target: End, progress: Callable[[int, int], None] | None =
         if not key.startswith(_OWN):
             target.set_setting(key, value)
     target.put_remains(source.tombstones(), source.receipts())
+    payloads: set[tuple[str, str]] = set()
     for batch in _batches(every_event(source), lambda each: (each.namespace.partition("/")[0],)):
         _put_events(target, batch)
         report(len(batch))
@@ -107,6 +108,7 @@ def move(source: End, target: End, progress: Callable[[int, int], None] | None =
     for versions in _batches(
         every_version(source), lambda each: (_tenant(each.engram.namespace), each.cause[1])
     ):
+        _put_payloads(source, target, versions, payloads)
         _put_versions(target, versions)
         report(len(versions))
     for versions in _batches(every_version(source), lambda each: (_tenant(each.engram.namespace),)):
@@ -242,6 +244,19 @@ def _put_events(target: End, events: Sequence[Event]) -> None:
     new = tuple(event for event in events if event.id not in known)
     if new:
         target.commit(_commit(new[0].namespace, "mover", events=new))
+
+
+def _put_payloads(source: End, target: End, versions: Sequence[Version], done: set[tuple[str, str]]) -> None:
+    """The payloads that versions name, before the versions; a cache that was dropped stays away."""
+    for each in versions:
+        if each.engram.payload is None:
+            continue
+        place = (each.engram.namespace, each.engram.payload.digest)
+        if place in done or source.payloads.size(*place) is None:
+            continue
+        done.add(place)
+        if target.payloads.size(*place) is None:
+            target.payloads.put(place[0], source.payloads.open(*place))
 
 
 def _put_versions(target: End, versions: Sequence[Version]) -> None:

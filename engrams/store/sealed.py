@@ -166,6 +166,10 @@ class SealedStore:
             )
         )
 
+    def first_receipt(self, namespace: str, key: str, digest: str) -> Receipt | None:
+        """As the store says; digests are stored keyed."""
+        return self._store.first_receipt(namespace, key, self._cipher.digest(digest))
+
     def known_sources(self, namespace: str, sources: Sequence[str]) -> set[str]:
         """Which of these are known; they are stored as keyed digests."""
         stored = {self._cipher.digest(source): source for source in sources}

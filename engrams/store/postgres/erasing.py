@@ -29,7 +29,7 @@ from engrams.store.supports import Version, erase_note, follow, require_all, why
 #: What lies under the row of a version, the version itself at last, in an order in which it can be removed.
 _OF_A_ROW = ("sources", "vectors", "recalls", "contents", "engrams")
 #: What an erase may leave dead rows in.
-TOUCHED = ("links", *_OF_A_ROW, "receipts", "jobs", "events")
+TOUCHED = ("links", *_OF_A_ROW, "receipts", "jobs", "events", "payload_parts", "payloads")
 #: The setting that notes an erase whose dead rows may still lie in the tables.
 UNFINISHED = "erase:unfinished"
 #: What `reset` leaves: what is noted for indexes, and the audit, which holds no text.

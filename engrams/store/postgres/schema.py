@@ -23,8 +23,8 @@ from psycopg import Connection
 
 from engrams.store.postgres.connections import ROLE
 
-#: Tables whose rows lie in a namespace, in an order in which their rows can be removed; what the role may do with each.
-TABLES: dict[str, str] = {
+#: What the role may do with the tables of schema 1 whose rows lie in a namespace.
+_TABLES_1: dict[str, str] = {
     "changes": "select, insert, delete",
     "links": "select, insert, update, delete",
     "vectors": "select, insert, update, delete",
@@ -39,6 +39,12 @@ TABLES: dict[str, str] = {
     "namespaces": "select, insert, delete",
     "audit": "select, insert",
 }
+_TABLES_2: dict[str, str] = {
+    "payload_parts": "select, insert, delete",
+    "payloads": "select, insert, update, delete",
+}
+#: Tables whose rows lie in a namespace, in an order in which their rows can be removed; what the role may do with each.
+TABLES = _TABLES_2 | _TABLES_1
 #: Tables that speak of a whole tenant; and all that Citus would spread, `position` first: the others follow its places.
 COUNTED = ("position", "writers", "spent")
 SPREAD = (*COUNTED, *TABLES)
@@ -164,14 +170,40 @@ def journal_engrams_audit(db: Connection[Any], schema: str) -> None:
     statements += [f"grant select, insert, update, delete on settings to {ROLE}"]
     statements += [f"grant usage on sequence {name} to {ROLE}" for name in SEQUENCES]
     statements += [f"grant select, insert, update, delete on {table} to {ROLE}" for table in COUNTED]
-    statements += [f"grant {rights} on {table} to {ROLE}" for table, rights in TABLES.items()]
-    seen = dict.fromkeys(TABLES, _SEEN) | dict.fromkeys(COUNTED, _SEEN_TENANT) | dict.fromkeys(SHARED, "true")
-    for table, condition in seen.items():
-        statements.append(f"create policy seen on {table} using ({condition}) with check ({condition})")
+    statements += [f"grant {rights} on {table} to {ROLE}" for table, rights in _TABLES_1.items()]
+    seen = dict.fromkeys(_TABLES_1, _SEEN) | dict.fromkeys(COUNTED, _SEEN_TENANT)
+    statements += _guarded(seen | dict.fromkeys(SHARED, "true"))
+    db.execute("; ".join(statements), prepare=False)
+
+
+def _guarded(seen: dict[str, str]) -> list[str]:
+    """Row-level security, forced, with the condition under which each table's rows are seen."""
+    statements = [f"create policy seen on {t} using ({how}) with check ({how})" for t, how in seen.items()]
     for table in seen:
         statements.append(f"alter table {table} enable row level security")
         statements.append(f"alter table {table} force row level security")
-    db.execute("; ".join(statements), prepare=False)
+    return statements
+
+
+_PAYLOADS: tuple[str, ...] = (
+    f"""create table payloads (
+        {_PLACE}, digest {_TEXT} not null, bytes bigint not null, at bigint not null,
+        primary key (tenant, namespace, digest))""",
+    f"""create table payload_parts (
+        {_PLACE}, digest {_TEXT} not null, part int not null, data bytea not null,
+        primary key (tenant, namespace, digest, part))""",
+    "alter table payload_parts alter column data set storage external",  # numbers hardly compress
+    "create index contents_with_payload on contents (tenant, namespace) where payload is not null",
+)
+
+
+def payloads_in_parts(db: Connection[Any], schema: str) -> None:
+    """Schema 2: the large parts of engrams, in rows of a bounded size."""
+    statements = [
+        *_PAYLOADS,
+        *(f"grant {rights} on {table} to {ROLE}" for table, rights in _TABLES_2.items()),
+    ]
+    db.execute("; ".join([*statements, *_guarded(dict.fromkeys(_TABLES_2, _SEEN))]), prepare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +215,10 @@ class Migration:
     apply: Callable[[Connection[Any], str], None]
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(1, journal_engrams_audit.__name__, journal_engrams_audit),)
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, journal_engrams_audit.__name__, journal_engrams_audit),
+    Migration(2, payloads_in_parts.__name__, payloads_in_parts),
+)
 
 #: The schema this version of engrams writes.
 CURRENT = MIGRATIONS[-1].version

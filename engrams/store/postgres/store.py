@@ -7,8 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from psycopg import Connection
 
 from engrams.ports import Commit, EntryColumns, EntryRow, Float32, Int64, Mark, Where
+from engrams.ports.payloads import GRACE
 from engrams.records import (
     Deletion,
     Engram,
@@ -33,6 +37,7 @@ from engrams.store.postgres import (
     erasing,
     jobs,
     loading,
+    payloads,
     positions,
     reading,
     remains,
@@ -44,8 +49,10 @@ from engrams.store.postgres.connections import EVERYTHING as WHOLE
 from engrams.store.postgres.connections import Connections, Sight
 from engrams.store.postgres.jobs import PostgresJobs
 from engrams.store.postgres.opening import open_connections
+from engrams.store.postgres.payloads import PostgresPayloads
 from engrams.store.postgres.schema import TABLES
 from engrams.store.sqlite import SqliteStore
+from engrams.store.sqlite.shelf import take_over
 
 EVERYTHING = Where()
 
@@ -89,6 +96,11 @@ class PostgresStore:
         """The durable jobs of this memory."""
         return PostgresJobs(self._connections)
 
+    @property
+    def payloads(self) -> PostgresPayloads:
+        """The large parts of engrams, in tables of this memory."""
+        return PostgresPayloads(self._connections)
+
     def __repr__(self) -> str:
         return f"PostgresStore({self.location!r})"
 
@@ -104,7 +116,13 @@ class PostgresStore:
             Full, Unavailable, Corrupt: as their names say.
         """
         prepared = writing.prepare(change)
-        return self._connections.writing(prepared.sight, lambda db: writing.commit(db, change, prepared))
+
+        def work(db: Connection[Any]) -> Receipt:
+            receipt = writing.commit(db, change, prepared)
+            payloads.require(db, change)
+            return receipt
+
+        return self._connections.writing(prepared.sight, work)
 
     def erase(
         self, scope: Scope, events: Sequence[EventId], *, actor: str, at: datetime, reason: str
@@ -118,9 +136,15 @@ class PostgresStore:
             NotFound: an id that is no event of the scope; nothing is removed.
         """
         sight = Sight.of_tenant(Sight.of(scope).tenant)
-        deletion = self._connections.writing(
-            sight, lambda db: erasing.erase(db, scope, events, actor=actor, at=at, reason=reason)
-        )
+
+        def work(db: Connection[Any]) -> Deletion:
+            positions.hold(db, sight.tenant)
+            before = payloads.named(db, sight.tenant)
+            done = erasing.erase(db, scope, events, actor=actor, at=at, reason=reason)
+            payloads.remove(db, sight.tenant, before - payloads.named(db, sight.tenant))
+            return done
+
+        deletion = self._connections.writing(sight, work)
         if self._scrub(erasing.TOUCHED):
             return deletion
         self.set_setting(erasing.UNFINISHED, deletion.digest)
@@ -265,6 +289,15 @@ class PostgresStore:
         with self._connections.reading(WHOLE) as db:
             return jobs.behind(db, writer, limit)
 
+    def first_receipt(self, namespace: str, key: str, digest: str) -> Receipt | None:
+        """The receipt that stands under an idempotency key; None where there is none.
+
+        Raises:
+            BadSetting: the key stands for something else.
+        """
+        with self._connections.reading(Sight.of(Scope(namespace))) as db:
+            return writing.first_receipt(db, namespace, key, digest)
+
     def known_sources(self, namespace: str, sources: Sequence[str]) -> set[str]:
         """Which of these `Event.source` values are already in the journal of exactly this namespace."""
         with self._connections.reading(Sight.of(Scope(namespace))) as db:
@@ -349,7 +382,8 @@ class PostgresStore:
     def check(self) -> list[Problem]:
         """Everything that is wrong with the memory; nothing is changed."""
         with self._connections.reading(WHOLE) as db:
-            return care.problems(db, self._connections.address.schema)
+            found = care.problems(db, self._connections.address.schema)
+            return [*found, *payloads.problems(db, datetime.now(UTC))]
 
     def backup(self, path: Path, *, progress: Callable[[int, int], None] | None = None) -> None:
         """Writes a consistent copy, a memory in one file, while others read and write.
@@ -370,8 +404,10 @@ class PostgresStore:
                 finally:
                     copy.close()
             part.replace(file)
+            take_over(part, file)
         finally:
             part.unlink(missing_ok=True)
+            take_over(part, None)
 
     def vacuum(self) -> None:
         """Writes the tables anew, without what was erased, pending erases included; others wait until each is done.
@@ -381,6 +417,7 @@ class PostgresStore:
             Denied: this user does not own the tables.
         """
         mark = self.setting(erasing.UNFINISHED)
+        self.payloads.collect(datetime.now(UTC) - GRACE)
         with self._connections.outside() as db:
             care.vacuum(db, self._connections.address.schema)
         if mark is not None:

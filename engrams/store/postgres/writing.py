@@ -112,7 +112,7 @@ def commit(db: Connection[Any], change: Commit, prepared: Prepared) -> Receipt:
     namespace = change.receipt.namespace
     home = positions[tenant_of(namespace)]
     if change.idempotency is not None:
-        first = _first_receipt(db, home.tenant, namespace, *change.idempotency)
+        first = first_receipt(db, namespace, *change.idempotency)
         if first is not None:
             return first
     require_settings(db, change.settings)
@@ -151,10 +151,16 @@ def commit(db: Connection[Any], change: Commit, prepared: Prepared) -> Receipt:
     return change.receipt
 
 
-def _first_receipt(db: Connection[Any], tenant: str, namespace: str, key: str, digest: str) -> Receipt | None:
+def first_receipt(db: Connection[Any], namespace: str, key: str, digest: str) -> Receipt | None:
+    """The receipt that stands under an idempotency key; None where there is none.
+
+    Raises:
+        BadSetting: the key stands for something else.
+    """
+    path = path_cell(namespace)
     row = db.execute(
         "select digest, receipt from receipts where tenant = %s and namespace = %s and key = %s",
-        (tenant, namespace, key),
+        (tenant_of(path), path, key),
     ).fetchone()
     if row is None:
         return None

@@ -146,6 +146,11 @@ def jobs_and_writers(db: sqlite3.Connection) -> None:
         db.execute("insert into writers select 'engrams', event from position")
 
 
+def payloads_found_by_digest(db: sqlite3.Connection) -> None:
+    """Schema 4: which payloads versions name is found without reading the versions that name none."""
+    db.execute("create index contents_by_payload on contents (ns, payload) where payload is not null")
+
+
 #: The recipes of schema 2 beside the house recipe.
 _SAME_PASSAGES = ("bm25", "dense", "full-context", "hybrid-rrf", "none")
 
@@ -163,6 +168,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, journal_engrams_audit.__name__, journal_engrams_audit),
     Migration(2, store_settings.__name__, store_settings),
     Migration(3, jobs_and_writers.__name__, jobs_and_writers),
+    Migration(4, payloads_found_by_digest.__name__, payloads_found_by_digest),
 )
 
 #: The schema this version of engrams writes.

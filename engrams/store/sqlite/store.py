@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engrams.errors import Busy, Full, Unavailable
 from engrams.ports import Commit, EntryColumns, EntryRow, Float32, Int64, Mark, Where
+from engrams.ports.payloads import GRACE
 from engrams.records import (
     Deletion,
     Engram,
@@ -30,6 +31,7 @@ from engrams.store.sqlite import auditing, care, erasing, jobs, loading, reading
 from engrams.store.sqlite.cells import text_of, time_cell
 from engrams.store.sqlite.connections import Connections
 from engrams.store.sqlite.jobs import SqliteJobs
+from engrams.store.sqlite.payloads import SqlitePayloads, named
 
 EVERYTHING = Where()
 
@@ -42,6 +44,7 @@ class SqliteStore:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._payloads = SqlitePayloads(connections)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, wait: float = 30.0) -> SqliteStore:
@@ -79,6 +82,11 @@ class SqliteStore:
         """The durable jobs of this file."""
         return SqliteJobs(self._connections)
 
+    @property
+    def payloads(self) -> SqlitePayloads:
+        """The large parts of engrams, in the folder `<file>.blobs` beside the file."""
+        return self._payloads
+
     # --- writing
 
     def commit(self, change: Commit) -> Receipt:
@@ -92,6 +100,7 @@ class SqliteStore:
         """
         prepared = writing.prepare(change)
         with self._connections.writing() as db:
+            self._payloads.require(change)
             return writing.commit(db, change, prepared)
 
     def erase(
@@ -106,7 +115,9 @@ class SqliteStore:
             NotFound: an id that is no event of the scope; nothing is removed.
         """
         with self._connections.writing() as db:
+            before = named(db)
             deletion = erasing.erase(db, scope, events, actor=actor, at=at, reason=reason)
+            self._payloads.doom(db, before - named(db))
             care.mark_unfinished(db, time_cell(at))
         return deletion if self._scrub() else _pending(deletion)
 
@@ -120,6 +131,7 @@ class SqliteStore:
         """Erases everything but the audit."""
         with self._connections.writing() as db:
             erasing.reset(db, datetime.now(UTC))
+            self._payloads.doom(db, self._payloads.everything())
             care.mark_unfinished(db, 0)
         self._scrub()
 
@@ -157,6 +169,7 @@ class SqliteStore:
         if self.read_only:
             return False
         try:
+            self._payloads.sweep()
             with self._connections.alone() as db:
                 mark = care.unfinished(db)
                 if mark is None:
@@ -247,7 +260,7 @@ class SqliteStore:
     def stats(self, scope: Scope | None = None, *, writer: str | None = None) -> Stats:
         """Counts inside the scope; None: the whole store."""
         with self._connections.snapshot() as db:
-            return reading.stats(db, scope, self._bytes(), writer)
+            return reading.stats(db, scope, self._bytes() + self._payloads.bytes, writer)
 
     def progress(self, writer: str) -> Progress:
         """How far a writer has come with the journal."""
@@ -263,6 +276,15 @@ class SqliteStore:
         """Every path under which something lies, sorted."""
         with self._connections.reading() as db:
             return reading.namespaces(db)
+
+    def first_receipt(self, namespace: str, key: str, digest: str) -> Receipt | None:
+        """The receipt that stands under an idempotency key; None where there is none.
+
+        Raises:
+            BadSetting: the key stands for something else.
+        """
+        with self._connections.reading() as db:
+            return writing.first_receipt(db, namespace, key, digest)
 
     def known_sources(self, namespace: str, sources: Sequence[str]) -> set[str]:
         """Which of these `Event.source` values are already in the journal of exactly this namespace."""
@@ -345,7 +367,7 @@ class SqliteStore:
     def check(self) -> list[Problem]:
         """Everything that is wrong with the file; nothing is changed."""
         with self._connections.snapshot() as db:
-            return care.problems(db)
+            return [*care.problems(db), *self._payloads.problems(db, datetime.now(UTC))]
 
     def backup(self, path: Path, *, progress: Callable[[int, int], None] | None = None) -> None:
         """Writes a consistent copy while others read and write; `progress` gets (pages copied, pages in all).
@@ -357,7 +379,8 @@ class SqliteStore:
         """
         with self._connections.snapshot() as db:
             db.execute("select event from position").fetchone()  # from here on, this state
-            care.backup(db, self._connections.path, Path(path), progress)
+            with self._payloads.copied_to(Path(path), named(db)):
+                care.backup(db, self._connections.path, Path(path), progress)
 
     def vacuum(self) -> None:
         """Packs the file; others may read meanwhile.
@@ -366,6 +389,8 @@ class SqliteStore:
             Busy: others kept it locked.
             Full: no room for the packed copy.
         """
+        self._payloads.sweep()
+        self._payloads.collect(datetime.now(UTC) - GRACE)
         with self._connections.alone() as db:
             mark = care.unfinished(db)
             care.vacuum(db, self.location, self._connections.wait)

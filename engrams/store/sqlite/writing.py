@@ -104,9 +104,10 @@ def commit(db: sqlite3.Connection, change: Commit, prepared: Prepared) -> Receip
         UsageError, NotFound: ids that exist already, were erased, or do not exist.
     """
     spaces = _namespaces(db, change, prepared)
-    first = _first_receipt(db, change, spaces)
-    if first is not None:
-        return first
+    if change.idempotency is not None:
+        first = first_receipt(db, change.receipt.namespace, *change.idempotency)
+        if first is not None:
+            return first
     require_settings(db, change.settings)
     position = Position.read(db)
     if change.events:
@@ -158,14 +159,14 @@ def _namespaces(db: sqlite3.Connection, change: Commit, prepared: Prepared) -> d
     return found
 
 
-def _first_receipt(db: sqlite3.Connection, change: Commit, spaces: dict[str, int]) -> Receipt | None:
-    if change.idempotency is None:
-        return None
-    key, digest = change.idempotency
-    ns = spaces[change.receipt.namespace]
-    row = db.execute(
-        "select digest, receipt from receipts where ns = ? and key = ?", (ns, text_cell(key))
-    ).fetchone()
+def first_receipt(db: sqlite3.Connection, namespace: str, key: str, digest: str) -> Receipt | None:
+    """The receipt that stands under an idempotency key; None where there is none.
+
+    Raises:
+        BadSetting: the key stands for something else.
+    """
+    sql = "select digest, receipt from receipts join namespaces using (ns) where path = ? and key = ?"
+    row = db.execute(sql, (path_cell(namespace), text_cell(key))).fetchone()
     if row is None:
         return None
     if row[0] is not None and row[0] != digest:

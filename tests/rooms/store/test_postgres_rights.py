@@ -56,6 +56,7 @@ class Place:
         first = passages[1][0]
         other = note(f"n-{namespace}", (first.id,), namespace=namespace, recall_count=1)
         self.store.commit(commit_of((), [other], namespace, links=(link(first, other),)))
+        self.store.payloads.put(namespace, [b"bytes"])
         revise(self.store, other, content="changed", recall_count=2)
         erase(self.store, gone, scope=Scope(namespace))
 
