@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -37,6 +39,7 @@ class TestServer:
         self._child: subprocess.Popen[str] | None = None
         self._url = ""
         self._lent: dict[str, PostgresStore] = {}
+        self._places: list[str] = []
 
     @property
     def url(self) -> str:
@@ -69,6 +72,16 @@ class TestServer:
             schema = f"e{next(_numbers)}"
         self._lent[schema] = PostgresStore.open(f"{self.url}?schema={schema}", wait=20)
         return self._lent[schema]
+
+    @contextmanager
+    def place(self) -> Iterator[str]:
+        """The address of a memory as new for the length of a block; whoever opens it closes it before the block ends."""
+        schema = self._places.pop() if self._places else f"p{next(_numbers)}"
+        url = f"{self.url}?schema={schema}"
+        PostgresStore.open(url, wait=20).close()
+        yield url
+        self._wipe(schema)
+        self._places.append(schema)
 
     def _wipe(self, schema: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as db:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from engrams.errors import BadSetting, NotFound, UsageError
+from engrams.errors import BadSetting, ModelError, NotFound, StepFailed, UsageError
 from engrams.ingest.messages import normalise
 from engrams.lifecycle.admitting import guarded
 from engrams.lifecycle.embedding import entries_of, require_embedder, settings_of
 from engrams.lifecycle.feedback import relearn, taught
 from engrams.lifecycle.following import as_corrected, following, said_of
+from engrams.lifecycle.later import derive_jobs
 from engrams.lifecycle.opening import House
 from engrams.lifecycle.writing import checked_metadata
 from engrams.ports import Commit, Revised, Where
@@ -22,6 +23,7 @@ from engrams.records import (
     Event,
     EventId,
     EventKind,
+    Job,
     Json,
     Message,
     Receipt,
@@ -72,18 +74,27 @@ def update(
 
 
 def apply(house: House, note: Event, target: Event | Engram, reason: str) -> Receipt:
-    """Commits a correction, rejection or pin together with the versions that follow from it."""
-    follows = following(house, note, target)
-    changes, new = follows.changes, follows.new
-    if isinstance(target, Engram) and target.recipe != house.recipe.writer:
-        changes = [*changes, *said_of(note, [target]).changes]
+    """Commits a correction, rejection or pin together with the versions that follow from it.
+
+    Where a step or a model fails, what the person said is kept all the same, with a job that follows it later.
+    """
     require_embedder(house)
-    entries = entries_of(house, [r[0] for r in changes] + new)
+    later: tuple[Job, ...] = ()
+    try:
+        follows = following(house, note, target)
+        changes, new = follows.changes, follows.new
+        if isinstance(target, Engram) and target.recipe != house.recipe.writer:
+            changes = [*changes, *said_of(note, [target]).changes]
+        entries = entries_of(house, [r[0] for r in changes] + new)
+    except (StepFailed, ModelError) as failed:
+        changes, new, entries = [], [], []
+        later = derive_jobs(house, (note,), failed)
     receipt = Receipt(
         note.namespace,
         (note.id,),
         tuple(Derived(e.id, e.kind, c, e.sources) for e, c in changes)
         + tuple(Derived(e.id, e.kind, "ADD", e.sources) for e in new),
+        pending=len(later),
     )
     return house.store.commit(
         Commit(
@@ -99,6 +110,7 @@ def apply(house: House, note: Event, target: Event | Engram, reason: str) -> Rec
             ),
             settings=settings_of(house, entries),
             writer=house.recipe.writer,
+            jobs=later,
         )
     )
 

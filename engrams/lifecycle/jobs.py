@@ -193,7 +193,7 @@ class Background:
     def _look_for_a_recipe(self) -> None:
         current = self._house().store.setting(CURRENT)
         changed = current not in (None, self._current, self._house().recipe.name)
-        if changed and current in CATALOGUE:
+        if changed and current is not None and current in CATALOGUE:
             self._follow(CATALOGUE[current])
         self._current = current
 

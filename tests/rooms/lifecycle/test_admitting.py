@@ -30,8 +30,8 @@ def clock() -> Hand:
 
 
 @pytest.fixture
-def memory(clock: Hand) -> Iterator[Memory]:
-    with Memory.open(":memory:", clock=clock) as opened:
+def memory(place: str, clock: Hand) -> Iterator[Memory]:
+    with Memory.open(place, clock=clock) as opened:
         yield opened
 
 
@@ -121,6 +121,19 @@ def test_a_quota_refuses_the_write_that_would_pass_it(memory: Memory) -> None:
     memory.retain("acme/*")
     assert memory.rules() == []
     memory.add("y" * 100, namespace="acme/ann")
+
+
+def test_a_repeated_call_over_the_quota_gives_the_first_receipt(memory: Memory) -> None:
+    memory.retain("ann", quota_events=2)
+    secret = {"role": "user", "content": "and not this", "metadata": {"remember": False}}
+    first = memory.add(["one", "two", secret], user_id="ann", idempotency_key="call")
+    again = memory.add(["one", "two", secret], user_id="ann", idempotency_key="call")
+    assert (again.event_ids, again.repeated, again.withheld) == (first.event_ids, True, 1)
+    with pytest.raises(OverBudget):
+        memory.add("three", user_id="ann", idempotency_key="another")
+    with pytest.raises(BadSetting, match="idempotency_key"):
+        memory.add("three", user_id="ann", idempotency_key="call")
+    assert told(memory, user_id="ann") == ["one", "two"]
 
 
 def test_what_is_old_goes_and_what_is_pinned_stays(memory: Memory, clock: Hand) -> None:

@@ -30,11 +30,6 @@ def whether_a_dog(texts: list[str]) -> list[list[float]]:
     return [[1.0, float("dog" in text)] for text in texts]
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path / "memory.db"
-
-
 def test_what_is_added_gets_its_vector_in_the_same_transaction() -> None:
     letters = Letters()
     with Memory.open(":memory:", embedder=letters) as memory:
@@ -113,7 +108,7 @@ def test_recipes_that_live_by_vectors_say_what_they_need(name: str) -> None:
         Memory.open(":memory:", name, embedder="none")
 
 
-def test_vectors_of_another_embedder_are_never_compared(place: Path) -> None:
+def test_vectors_of_another_embedder_are_never_compared(place: str) -> None:
     with Memory.open(place, embedder=Letters()) as memory:
         id = memory.add("a dog").event_ids[0]
     with Memory.open(place, embedder=Letters("other")) as memory:
@@ -133,7 +128,7 @@ def test_vectors_of_another_embedder_are_never_compared(place: Path) -> None:
         assert memory.search("dog")[0].content == "a dog"  # compares no vectors
 
 
-def test_two_first_writers_with_different_embedders_do_not_mix(place: Path) -> None:
+def test_two_first_writers_with_different_embedders_do_not_mix(place: str) -> None:
     with Memory.open(place, embedder=Letters()) as one, Memory.open(place, embedder=Letters("other")) as two:
         embedding.require_embedder(two._house)  # looked before the other wrote
         one.add("a dog")
@@ -142,7 +137,7 @@ def test_two_first_writers_with_different_embedders_do_not_mix(place: Path) -> N
         assert [e.content for e in one.get_all()] == ["a dog"]
 
 
-def test_reembed_changes_over_and_drops_the_old(place: Path) -> None:
+def test_reembed_changes_over_and_drops_the_old(place: str) -> None:
     with Memory.open(place, embedder=Letters()) as memory:
         memory.add_many([{"role": "user", "content": text} for text in ("a dog", "a cat", "the sea")])
         memory.add("ice", user_id="bob")
@@ -159,7 +154,7 @@ def test_reembed_changes_over_and_drops_the_old(place: Path) -> None:
 
 
 def test_the_old_index_answers_until_the_new_one_is_whole(
-    place: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedding, "BATCH", 1)
     with Memory.open(place, embedder=Letters()) as old:
@@ -181,7 +176,7 @@ def test_the_old_index_answers_until_the_new_one_is_whole(
             old.search("dog")
 
 
-def test_a_reembed_that_was_cut_off_goes_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reembed_that_was_cut_off_goes_on(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedding, "BATCH", 2)
     with Memory.open(place, embedder=Letters()) as memory:
         memory.add_many([{"role": "user", "content": f"dog {n}"} for n in range(6)])
@@ -213,7 +208,7 @@ with Memory.open(sys.argv[1], embedder=Letters("other")) as memory:
 """
 
 
-def test_a_reembed_that_was_killed_goes_on(place: Path) -> None:
+def test_a_reembed_that_was_killed_goes_on(place: str) -> None:
     with Memory.open(place, embedder=Letters()) as memory:
         memory.add_many([{"role": "user", "content": f"dog {n}"} for n in range(6)])
     child = subprocess.Popen(
@@ -235,7 +230,7 @@ def test_a_reembed_that_was_killed_goes_on(place: Path) -> None:
         assert memory.check() == []
 
 
-def test_a_store_without_vectors_is_filled(place: Path) -> None:
+def test_a_store_without_vectors_is_filled(place: str) -> None:
     with Memory.open(place, embedder="none") as memory:
         memory.add_many([{"role": "user", "content": text} for text in ("a dog", "a cat", "the sea")])
     with Memory.open(place, embedder=Letters()) as memory, Memory.open(place, embedder=Letters()) as other:

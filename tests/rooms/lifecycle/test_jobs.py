@@ -22,9 +22,9 @@ def clock() -> Ticking:
 
 
 @pytest.fixture
-def memory(clock: Ticking) -> Iterator[Memory]:
+def memory(place: str, clock: Ticking) -> Iterator[Memory]:
     FAULTS.clear()
-    with Memory.open(":memory:", FRAGILE, clock=clock) as opened:
+    with Memory.open(place, FRAGILE, clock=clock) as opened:
         yield opened
     FAULTS.clear()
 
@@ -129,6 +129,28 @@ def test_an_event_erased_meanwhile_is_not_derived_from(memory: Memory) -> None:
     assert memory.get_all().items == ()
 
 
+def test_a_correction_whose_derivation_fails_is_kept_and_followed_later(
+    memory: Memory, clock: Ticking
+) -> None:
+    receipt = memory.add("A papaya from Peru.")
+    FAULTS["Chile"] = 1
+    fixed = memory.update(receipt.event_ids[0], "A papaya from Chile.", reason="misread")
+    assert (fixed.pending, fixed.derived, len(fixed.event_ids)) == (1, (), 1)
+    assert memory.get(receipt.event_ids[0]).content == "A papaya from Chile."
+    assert [e.content for e in memory.get_all()] == [
+        "A papaya from Peru."
+    ]  # what stood, until it is followed
+    [job] = memory.jobs("waiting")
+    assert job.payload == {"events": [fixed.event_ids[0]]}
+    assert str(job.error).endswith("cannot read Chile")
+    assert (memory.stats().pending, memory.work().done, memory.stats().pending) == (1, 1, 0)
+    assert [e.content for e in memory.get_all()] == ["A papaya from Chile."]
+    last = memory.history(receipt.engram_ids[0])[-1]
+    assert (last.version, last.change, last.event_id) == (2, "UPDATE", fixed.event_ids[0])
+    memory.undo(receipt.event_ids[0])
+    assert [e.content for e in memory.get_all()] == ["A papaya from Peru."]
+
+
 def test_a_correction_made_while_the_turn_waited_holds(memory: Memory) -> None:
     FAULTS["guava"] = 1
     receipt = memory.add("A guava from Peru.")
@@ -151,9 +173,9 @@ def test_the_allowance_of_a_day_stops_the_work_until_the_next(memory: Memory, cl
         memory.work(jobs_per_day=-1)
 
 
-def test_a_thread_of_the_memory_does_the_jobs() -> None:
+def test_a_thread_of_the_memory_does_the_jobs(place: str) -> None:
     FAULTS["melon"] = 1
-    with Memory.open(":memory:", FRAGILE, background=True) as memory:
+    with Memory.open(place, FRAGILE, background=True) as memory:
         memory.add("A melon.")
         found = threading.Event()
         for _ in range(600):
@@ -240,8 +262,8 @@ def test_consolidate_says_when_a_recipe_has_nothing_to_do() -> None:
         memory.consolidate()
 
 
-def test_consolidate_keeps_what_is_pinned_and_tells_why(clock: Ticking) -> None:
-    with Memory.open(":memory:", TIDY, clock=clock) as memory:
+def test_consolidate_keeps_what_is_pinned_and_tells_why(place: str, clock: Ticking) -> None:
+    with Memory.open(place, TIDY, clock=clock) as memory:
         kept = memory.add("pinned").engram_ids[0]
         gone = memory.add("short").engram_ids[0]
         memory.pin(kept)

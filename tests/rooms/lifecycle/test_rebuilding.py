@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -23,12 +22,7 @@ def clock() -> Ticking:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path / "memory.db"
-
-
-@pytest.fixture
-def memory(place: Path, clock: Ticking) -> Iterator[Memory]:
+def memory(place: str, clock: Ticking) -> Iterator[Memory]:
     with Memory.open(place, clock=clock) as opened:
         yield opened
 
@@ -37,7 +31,7 @@ def texts(memory: Memory) -> list[str]:
     return [e.content for e in memory.get_all()]
 
 
-def test_recipes_of_one_write_chain_share_what_was_derived(place: Path, memory: Memory) -> None:
+def test_recipes_of_one_write_chain_share_what_was_derived(place: str, memory: Memory) -> None:
     memory.add("The boat is blue.")
     assert ENGRAMS.writer == BM25.writer == "engrams"
     with Memory.open(place, "bm25") as other:
@@ -47,7 +41,7 @@ def test_recipes_of_one_write_chain_share_what_was_derived(place: Path, memory: 
     assert memory.stats().pending == 0
 
 
-def test_another_write_chain_is_another_writer_and_they_do_not_mix(place: Path, memory: Memory) -> None:
+def test_another_write_chain_is_another_writer_and_they_do_not_mix(place: str, memory: Memory) -> None:
     memory.add("The boat is blue.")
     memory.rebuild(SHOUTING)
     assert [h.text for h in memory.search("boat")] == ["THE BOAT IS BLUE."]
@@ -60,7 +54,7 @@ def test_another_write_chain_is_another_writer_and_they_do_not_mix(place: Path, 
     assert ENGRAMS.replace("read.Top.k", 3).writer == "engrams"
 
 
-def test_a_recipe_that_derived_nothing_yet_says_so_and_what_mends_it(place: Path, memory: Memory) -> None:
+def test_a_recipe_that_derived_nothing_yet_says_so_and_what_mends_it(place: str, memory: Memory) -> None:
     memory.add("The boat is blue.")
     with Memory.open(place, SHOUTING) as other:
         with pytest.raises(Mismatch, match="engrams rebuild --recipe shouting"):
@@ -81,7 +75,7 @@ def test_a_recipe_that_derived_nothing_yet_says_so_and_what_mends_it(place: Path
     assert sorted(texts(memory)) == ["The boat is blue.", "The boat is sold."]
 
 
-def test_a_memory_opens_with_the_recipe_it_was_rebuilt_with(place: Path, memory: Memory) -> None:
+def test_a_memory_opens_with_the_recipe_it_was_rebuilt_with(place: str, memory: Memory) -> None:
     memory.add("The boat is blue.")
     done = memory.rebuild("bm25")
     assert (done.recipe, done.entries, done.made, done.changed) == ("bm25", 1, 0, 0)
@@ -97,7 +91,7 @@ def test_a_memory_opens_with_the_recipe_it_was_rebuilt_with(place: Path, memory:
         Memory.open(place)
 
 
-def test_readers_see_what_stood_before_until_all_is_derived(place: Path, memory: Memory) -> None:
+def test_readers_see_what_stood_before_until_all_is_derived(place: str, memory: Memory) -> None:
     memory.add_many([{"role": "user", "content": f"thing {n}"} for n in range(600)])
     seen: list[tuple[str, int]] = []
 
@@ -111,7 +105,7 @@ def test_readers_see_what_stood_before_until_all_is_derived(place: Path, memory:
 
 
 def test_a_rebuild_that_is_cut_off_leaves_the_old_and_goes_on_where_it_stopped(
-    place: Path, memory: Memory, monkeypatch: pytest.MonkeyPatch
+    place: str, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     memory.add_many([{"role": "user", "content": f"thing {n}"} for n in range(600)])
     rounds: list[int] = []
@@ -143,7 +137,7 @@ def test_a_step_that_fails_leaves_the_memory_as_it_was(memory: Memory) -> None:
 
 
 def test_corrections_rejections_and_pins_survive_a_swap_and_the_way_back(
-    place: Path, memory: Memory, clock: Ticking
+    place: str, memory: Memory, clock: Ticking
 ) -> None:
     boat = memory.add("The boat is blue.")
     dog = memory.add("The dog is called Rex.")
@@ -170,7 +164,7 @@ def test_corrections_rejections_and_pins_survive_a_swap_and_the_way_back(
     assert memory.rebuild("engrams").changed == 0
 
 
-def test_notes_made_under_the_other_recipe_follow_back(place: Path, memory: Memory) -> None:
+def test_notes_made_under_the_other_recipe_follow_back(place: str, memory: Memory) -> None:
     boat = memory.add("The boat is blue.")
     tea = memory.add("I drink tea.")
     memory.rebuild(SHOUTING)
@@ -196,7 +190,7 @@ def test_a_passage_of_a_long_event_is_corrected_inside_it(memory: Memory) -> Non
 
 
 def test_the_same_write_chain_made_otherwise_changes_what_stands_in_one_step(
-    place: Path, memory: Memory, clock: Ticking
+    place: str, memory: Memory, clock: Ticking
 ) -> None:
     kept = memory.add("Short.")
     long = memory.add("First comes the boat and then, a good while later, comes the dog.")

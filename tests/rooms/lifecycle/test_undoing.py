@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -25,12 +24,7 @@ def clock() -> Ticking:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path / "memory.db"
-
-
-@pytest.fixture
-def memory(place: Path, clock: Ticking) -> Iterator[Memory]:
+def memory(place: str, clock: Ticking) -> Iterator[Memory]:
     with Memory.open(place, clock=clock) as opened:
         yield opened
 
@@ -72,7 +66,7 @@ def test_since_and_until_ask_when_it_happened(memory: Memory) -> None:
     assert texts(memory, until="2023-05-10") == ["In May."]
 
 
-def test_where_she_lived_in_2023(place: Path, clock: Ticking) -> None:
+def test_where_she_lived_in_2023(place: str, clock: Ticking) -> None:
     with Memory.open(place, FACTS, clock=clock) as memory:
         memory.add([{"role": "user", "content": "I live in Bern."}], occurred_at="2022-03-01")
         memory.add([{"role": "user", "content": "I moved to Porto last week."}], occurred_at="2024-02-01")
@@ -92,7 +86,7 @@ def test_where_she_lived_in_2023(place: Path, clock: Ticking) -> None:
         )
 
 
-def test_superseding_is_reversible_and_the_undo_too(place: Path, clock: Ticking) -> None:
+def test_superseding_is_reversible_and_the_undo_too(place: str, clock: Ticking) -> None:
     with Memory.open(place, FACTS, clock=clock) as memory:
         old = memory.add("I live in Bern.", occurred_at="2022-03-01")
         memory.add("I moved to Porto last week.", occurred_at="2024-02-01")
@@ -143,7 +137,7 @@ def test_an_undo_survives_a_swap_of_recipes(memory: Memory) -> None:
     assert set(texts(memory)) == {"The boat is blue.", "I drink tea."}
 
 
-def test_a_decision_that_is_undone_stays_undone_when_rebuilt(place: Path, clock: Ticking) -> None:
+def test_a_decision_that_is_undone_stays_undone_when_rebuilt(place: str, clock: Ticking) -> None:
     with Memory.open(place, TIDY, clock=clock) as memory:
         short = memory.add("short")
         memory.consolidate()
