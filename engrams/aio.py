@@ -65,6 +65,7 @@ class AsyncMemory:
         wait: float = 30.0,
         background: bool = False,
         key: str | None = None,
+        model: object = None,
     ) -> AsyncMemory:
         """Opens a memory, made where it is not there.
 
@@ -82,11 +83,15 @@ class AsyncMemory:
             wait: seconds to wait for another process that writes, 0 or more.
             key: an API key (see `create_key`): this memory then does what the key's rights allow, and raises `Denied` else.
             background: work through jobs in a thread of this process, as long as the memory is open.
+            model: the language model: "openai:<model>", "openai:<model>@<url>" (any server that speaks OpenAI's protocol),
+                "anthropic:<model>", "record:<file>+<model>", "replay:<file>", "none", a `ChatModel`, or a function from a
+                request to a text or an object; None: what settings say, else none. Keys come from the environment.
 
         Raises:
             StoreError: it cannot be opened; says why and what to do.
             UnknownName: no recipe or embedder of that name.
-            NeedsExtra: the recipe or embedder needs a part that is not installed.
+            NeedsExtra: the recipe, embedder or model needs a part that is not installed.
+            CannotJoin: the recipe needs a language model, and none is there.
         """
         return cls(
             await asyncio.to_thread(
@@ -100,6 +105,7 @@ class AsyncMemory:
                 wait=wait,
                 background=background,
                 key=key,
+                model=model,
             )
         )
 

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engrams.errors import BadSetting
+from engrams.errors import BadSetting, CannotJoin
 from engrams.records import Context, Draft, Query, Ranked
-from engrams.step import Chain, Step, parameters, steps_of, walk, with_field
+from engrams.step import Chain, Step, parameters, replaced, steps_of, walk, with_field
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ class Recipe:
         found: dict[str, Step[Any, Any]] = {"write": self.write, "read": self.read}
         return found | ({"consolidate": self.consolidate} if self.consolidate is not None else {})
 
+    def asks(self, chain: str) -> tuple[str, ...]:
+        """The operations for which a chain asks a language model, sorted; none where the recipe has no such chain."""
+        found = self.chains().get(chain)
+        return () if found is None else tuple(sorted({o for _, step in walk(found) for o in step.asks}))
+
     def replace(self, path: str, value: object) -> Recipe:
         """A new recipe with one parameter changed: `replace("read.Top.k", 10)`.
 
@@ -76,6 +81,45 @@ class Recipe:
         own = hashlib.sha256(repr(changed).encode()).hexdigest()[:8]
         return replace(self, write=changed, writer=f"{self.writer}-{own}")
 
+    def without_models(self) -> Recipe:
+        """The form of the recipe that asks no language model: each step that does is replaced by its honest counterpart.
+
+        Its writer is another, since it derives something else; the card says what was replaced.
+
+        Raises:
+            CannotJoin: a step that asks a model has no counterpart; names them all.
+        """
+        swapped: list[str] = []
+        missing: list[str] = []
+
+        def change(step: Step[Any, Any]) -> Step[Any, Any]:
+            if not step.asks:
+                return step
+            other = step.without_model()
+            if other is None:
+                missing.append(step.name)
+                return step
+            inner = ", ".join(one.name for one in steps_of(other))
+            swapped.append(f"without a model: {inner} in place of {step.name}")
+            return other
+
+        chains = {name: replaced(chain, change) for name, chain in self.chains().items()}
+        if missing:
+            raise CannotJoin(
+                f"the recipe {self.name!r} has no form without a language model: {', '.join(missing)} "
+                "cannot be done honestly without one; open it with model=, or take another recipe"
+            )
+        if not swapped:
+            return self
+        written = chains["write"] != self.write or chains.get("consolidate") != self.consolidate
+        return replace(
+            self,
+            **chains,  # type: ignore[arg-type]
+            differs=(*self.differs, *dict.fromkeys(swapped)),
+            needs=tuple(need for need in self.needs if need != "chat"),
+            writer=f"{self.writer}-no-model" if written else self.writer,
+        )
+
     def fingerprint(self) -> str:
         """Twelve hex digits that change when any step or parameter does."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
@@ -90,7 +134,8 @@ class Recipe:
             )
         lines.append(f"  needs: {', '.join(self.needs) or 'nothing'}")
         for name, chain in self.chains().items():
-            lines.append(f"  {name}:")
+            asks = f" asks a model to {', '.join(self.asks(name))}" if self.asks(name) else ""
+            lines.append(f"  {name}:{asks}")
             for path, step in walk(chain):
                 settings = ", ".join(f"{k}={v!r}" for k, v in parameters(step).items())
                 lines.append(f"    {'  ' * path.count('.')}{step.name}({settings})")

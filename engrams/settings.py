@@ -1,7 +1,8 @@
 """Settings, read once, at the edge: packaged defaults, then `engrams.toml`, then the environment, then arguments.
 
 `engrams.toml` is looked for in the working folder, then in the user's configuration folder. The environment
-variables are `ENGRAMS_DB`, `ENGRAMS_RECIPE`, `ENGRAMS_NAMESPACE`, `ENGRAMS_EMBEDDER`, `ENGRAMS_BUDGET`, `ENGRAMS_GUARD`.
+variables are `ENGRAMS_` and the setting's name in capitals: `ENGRAMS_DB`, `ENGRAMS_RECIPE`, `ENGRAMS_MODEL` and so on. Keys of
+providers stand in the environment only.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import platformdirs
 
@@ -21,6 +23,17 @@ FILE = "engrams.toml"
 GUARDS = ("off", "mask", "refuse")
 
 
+#: Settings that are numbers: their type, least and most, and what is said where something else stands.
+NUMBERS: Mapping[str, tuple[type[int] | type[float], float, float, str]] = MappingProxyType(
+    {
+        "budget": (int, 1, 1_000_000, "a whole number of tokens from 1 to 1,000,000"),
+        "model_tokens_per_day": (int, 0, 10**12, "a whole number of tokens, 0 (no limit) or more"),
+        "model_money_per_day": (float, 0, 10**9, "a sum of money, 0 (no limit) or more"),
+        "model_concurrency": (int, 1, 256, "a whole number from 1 to 256"),
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a person can set. `origins` says for each name where its value came from.
@@ -29,6 +42,10 @@ class Settings:
     `namespace`: path used where a call names none. `embedder`: "auto" (one that is installed, else none), "none",
     or a name the embedders know. `budget`: tokens of a context, 1 to 1,000,000.
     `guard`: what is done with secrets and personal data that patterns find in what is written: "off", "mask", "refuse".
+    `model`: the language model, "none" or a name the models know; `models`: others for single operations
+    ("reflect=anthropic:NAME,extract=openai:NAME@URL"). `model_prices`: money per million tokens ("NAME=in/out"); a price that is
+    not there is unknown. `model_tokens_per_day`, `model_money_per_day`: limits over the whole store (0: none).
+    `model_concurrency`: requests under way at once, 1 to 256. `model_cache`: where answers are remembered: "process", "off", a folder.
     """
 
     db: str | None = None
@@ -37,6 +54,13 @@ class Settings:
     embedder: str = "auto"
     budget: int = 2000
     guard: str = "off"
+    model: str = "none"
+    models: str = ""
+    model_prices: str = ""
+    model_tokens_per_day: int = 0
+    model_money_per_day: float = 0.0
+    model_concurrency: int = 4
+    model_cache: str = "process"
     origins: tuple[tuple[str, str], ...] = ()
 
     @classmethod
@@ -70,15 +94,14 @@ class Settings:
     def _with(self, key: str, value: object, origin: str) -> Settings:
         if key not in _names():
             raise UnknownName(f"setting in {origin}", key, _names())
-        if key == "budget":
+        if key in NUMBERS:
+            kind, least, most, expected = NUMBERS[key]
             try:
-                value = int(str(value))
+                value = kind(str(value))
             except ValueError as cause:
-                raise BadSetting(
-                    key, value, "a whole number of tokens from 1 to 1,000,000", origin
-                ) from cause
-            if not 1 <= value <= 1_000_000:
-                raise BadSetting(key, value, "a whole number of tokens from 1 to 1,000,000", origin)
+                raise BadSetting(key, value, expected, origin) from cause
+            if not least <= value <= most:
+                raise BadSetting(key, value, expected, origin)
         elif key == "guard" and value not in GUARDS:
             raise BadSetting(key, value, " or ".join(map(repr, GUARDS)), origin)
         elif not isinstance(value, str) or not value.strip():

@@ -7,14 +7,15 @@ in `run`.
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from engrams.errors import EngramsError, StepFailed, UnknownName
-from engrams.ports import Clock, Embedder, Index, Store, Tokenizer, TokenTable
+from engrams.errors import CannotJoin, EngramsError, StepFailed, UnknownName
+from engrams.ports import ChatModel, Clock, Embedder, Index, Store, Tokenizer, TokenTable, Usage
 from engrams.records import Json, Price, Scope, TraceStep
 
 In = TypeVar("In", contravariant=True)
@@ -27,11 +28,23 @@ class Trace:
     """What happened in one run: a line per step, and the price so far. Not shared between runs."""
 
     steps: list[TraceStep] = field(default_factory=list)
-    price: Price = field(default_factory=Price)
+    price: Price = field(default_factory=Price)  # tokens, calls and money of language models
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def note(self, step: str, began: float, items_in: int, items_out: int, **notes: Json) -> None:
         """Adds a line; `began` is a `time.perf_counter()` value."""
         self.steps.append(TraceStep(step, (time.perf_counter() - began) * 1e3, items_in, items_out, notes))
+
+    def spend(self, usage: Usage) -> None:
+        """Adds what a language model took; unknown money stays unknown. Safe from several threads."""
+        with self._lock:
+            known = self.price.money is not None and usage.money is not None
+            self.price = replace(
+                self.price,
+                tokens=self.price.tokens + usage.tokens,
+                model_calls=self.price.model_calls + usage.calls,
+                money=(self.price.money or 0.0) + (usage.money or 0.0) if known else None,
+            )
 
 
 @dataclass(frozen=True)
@@ -48,6 +61,26 @@ class Run:
     table: TokenTable
     embedder: Embedder | None = None
     trace: Trace = field(default_factory=Trace)
+    model: ChatModel | None = None
+
+    @property
+    def chat(self) -> ChatModel:
+        """The language model.
+
+        Raises:
+            CannotJoin: the memory was opened without one; says how to open it with one.
+        """
+        if self.model is None:
+            raise CannotJoin(without_model(self.recipe))
+        return self.model
+
+
+def without_model(recipe: str) -> str:
+    """What is said where a recipe that asks a language model is run without one."""
+    return (
+        f"the recipe {recipe!r} asks a language model, and this memory is open without one; give model=, or set "
+        "ENGRAMS_MODEL, such as openai:NAME@URL or anthropic:NAME"
+    )
 
 
 def size_of(value: object) -> int:
@@ -67,12 +100,18 @@ class Step(ABC, Generic[In, Out]):
     #: True for write steps that only add to what is known of the engrams in a draft, each by itself: they run again
     #: for an engram that was corrected.
     annotates: ClassVar[bool] = False
+    #: The operations for which a step asks a language model, such as ("extract",). Write steps that do run later, as a job.
+    asks: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def __call__(self, value: In, run: Run) -> Out: ...
 
     def __rshift__(self: Step[In, Out], following: Step[Out, Next]) -> Chain[In, Next]:
         return Chain((*steps_of(self), *steps_of(following)))
+
+    def without_model(self) -> Step[Any, Any] | None:
+        """What stands in for a step that asks a model where there is none: an honest counterpart, or None."""
+        return None
 
     @property
     def name(self) -> str:
@@ -197,3 +236,22 @@ def parameters(step: Step[Any, Any]) -> Mapping[str, object]:
 
 def _holds_steps(value: object) -> bool:
     return isinstance(value, Step) or (isinstance(value, tuple) and any(isinstance(v, Step) for v in value))
+
+
+def replaced(step: Step[Any, Any], change: Callable[[Step[Any, Any]], Step[Any, Any]]) -> Step[Any, Any]:
+    """The same step with `change` applied to every step inside it that is no chain, inner ones first."""
+    if isinstance(step, Chain):
+        return Chain(tuple(inner for one in step.steps for inner in steps_of(replaced(one, change))))
+    updates: dict[str, object] = {}
+    for name, held in settings(step).items():
+        if isinstance(held, Step):
+            new: object = replaced(held, change)
+        elif isinstance(held, tuple) and any(isinstance(h, Step) for h in held):
+            new = tuple(replaced(h, change) if isinstance(h, Step) else h for h in held)
+        else:
+            continue
+        if new != held:
+            updates[name] = new
+    return change(
+        cast("Step[Any, Any]", replace(step, **updates)) if updates and is_dataclass(step) else step
+    )

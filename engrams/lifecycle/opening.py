@@ -9,20 +9,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
-from engrams.errors import BadSetting, NeedsExtra, Unavailable, UsageError
+from engrams.errors import BadSetting, CannotJoin, NeedsExtra, Unavailable, UsageError
 from engrams.index import NamespaceIndex
 from engrams.lifecycle.access import Grant, granted
 from engrams.lifecycle.access_sealing import sealed, user_key
 from engrams.lifecycle.access_store import GuardedIndex, GuardedStore
+from engrams.lifecycle.ledger import Ledger, Limits
+from engrams.models.chat import resolve_chat
+from engrams.models.chat_asking import Asking
+from engrams.models.chat_prices import chosen, rates
 from engrams.models.embedder import resolve_embedder
 from engrams.models.static_table import StaticTable, shipped_table
 from engrams.organise.embed import Embed
-from engrams.ports import Clock, Embedder, Index, Store, Tokenizer, Where
+from engrams.ports import ChatModel, Clock, Embedder, Index, Store, Tokenizer, Where
 from engrams.recipe import Recipe
 from engrams.recipes.catalogue import CATALOGUE, recipe_named
 from engrams.records import Scope
-from engrams.settings import default_path
-from engrams.step import Run, walk
+from engrams.settings import Settings, default_path
+from engrams.step import Run, Trace, walk, without_model
 from engrams.store import open_store
 
 #: The environment variable with the key of an embedder behind an address.
@@ -90,6 +94,8 @@ class House:
     guard: str = "off"  # what is done with secrets and personal data at write: off, mask, refuse
     counted: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # see `retention`
     grant: Grant | None = None  # what the key it was opened with may do; None: everything
+    model: ChatModel | None = None
+    ledger: Ledger | None = None  # of the whole store, whoever holds this memory
 
     def now(self, namespace: str) -> datetime:
         """The time of recording: the clock's, and never before what this namespace recorded last."""
@@ -102,15 +108,21 @@ class House:
 
         Raises:
             NeedsExtra: the recipe needs an embedder, and none is there.
+            CannotJoin: the recipe needs a language model, and none is there.
         """
         if recipe == self.recipe:
             return self
+        _require_model(recipe, self.model)
         if self.embedder is None and "embedder" in recipe.needs:
             raise NeedsExtra(f"the recipe {recipe.name!r}", "embed")
         return replace(self, recipe=recipe, embedding=embedding_step(recipe))
 
     def run(self, chain: str, scope: Scope) -> Run:
         """What the steps of one chain are given, with a trace of its own."""
+        trace, model = Trace(), self.model
+        if isinstance(model, Asking):
+            account = None if self.ledger is None else self.ledger.account(scope.namespace)
+            model = model.accounted(account, trace.spend)
         return Run(
             recipe=self.recipe.name if chain == "read" else self.recipe.writer,
             chain=chain,
@@ -121,6 +133,8 @@ class House:
             tokenizer=self.tokenizer,
             table=self.table,
             embedder=self.embedder,
+            trace=trace,
+            model=model,
         )
 
 
@@ -138,6 +152,8 @@ def open_house(
     embedder: object = None,
     guard: str = "off",
     key: str | None = None,
+    model: object = None,
+    settings: Settings | None = None,
 ) -> House:
     """Opens the store (made where it is not there) and puts the rest around it.
 
@@ -146,6 +162,7 @@ def open_house(
     Raises:
         UnknownName: no recipe or embedder of that name.
         NeedsExtra: the recipe needs an embedder, and none is there.
+        CannotJoin: the recipe needs a language model, and none is there.
         StoreError: the store cannot be opened; says why and what to do.
     """
     named = recipe if isinstance(recipe, Recipe | None) else recipe_named(_text("recipe", recipe))
@@ -165,26 +182,42 @@ def open_house(
     else:
         raise BadSetting("path_or_url", path_or_url, "a path, ':memory:' or a URL")
     found = resolve_embedder(embedder, api_key=os.environ.get(KEY_VARIABLE))
+    table = shipped_table()
+    tokens = _counter(tokenizer, table)
+    settings = settings or Settings()
+    chat = resolve_chat(
+        model,
+        tokens.count,
+        operations=chosen(settings.models),
+        cache=settings.model_cache,
+        concurrency=settings.model_concurrency,
+    )
     if named is not None:
         _require_embedder(named, found, embedder)
-    table = shipped_table()
+        _require_model(named, chat)
+    prices = rates(settings.model_prices)
+    limits = Limits(settings.model_tokens_per_day or None, settings.model_money_per_day or None)
     store = opened(location, wait, actor)
     try:
-        chosen = named or _current(store, fallback)
-        _require_embedder(chosen, found, embedder)
+        recipe_now = named or _current(store, fallback)
+        _require_embedder(recipe_now, found, embedder)
+        _require_model(recipe_now, chat)
+        now = clock or SystemClock()
         house = House(
             store=store,
             index=cast(Index, NamespaceIndex(store, table)),
             table=table,
-            tokenizer=_counter(tokenizer, table),
-            clock=clock or SystemClock(),
-            recipe=chosen,
+            tokenizer=tokens,
+            clock=now,
+            recipe=recipe_now,
             actor=actor,
             embedder=found,
-            embedding=embedding_step(chosen),
+            embedding=embedding_step(recipe_now),
             namespace=namespace,
             budget=budget,
             guard=guard,
+            model=chat,
+            ledger=Ledger(store, now, prices, limits),
         )
         return house if key is None else guarded(house, key)
     except BaseException:
@@ -241,6 +274,11 @@ def _require_embedder(recipe: Recipe, found: Embedder | None, given: object) -> 
     if found is None and "embedder" in recipe.needs:
         without = " (opened with embedder 'none'; 'auto' takes the one that is installed)"
         raise NeedsExtra(f"the recipe {recipe.name!r}{without if given == 'none' else ''}", "embed")
+
+
+def _require_model(recipe: Recipe, found: ChatModel | None) -> None:
+    if found is None and "chat" in recipe.needs:
+        raise CannotJoin(without_model(recipe.name))
 
 
 def embedding_step(recipe: Recipe) -> Embed | None:

@@ -119,7 +119,13 @@ def context(house: House, asked: Query) -> Context:
     run = house.run("read", asked.scope)
     began = time.perf_counter()
     made = house.recipe.read(asked, run)
-    spent = replace(made.price, milliseconds=(time.perf_counter() - began) * 1e3)
+    asked_of_models = run.trace.price
+    spent = replace(
+        made.price,
+        milliseconds=(time.perf_counter() - began) * 1e3,
+        model_calls=asked_of_models.model_calls,
+        money=asked_of_models.money,
+    )
     return replace(made, price=spent, trace=tuple(run.trace.steps), pending=pending)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from engrams.errors import StepFailed
+from engrams.errors import Refused, StepFailed, Unreadable
 from engrams.lifecycle.embedding import entries_of, require_embedder, settings_of
 from engrams.lifecycle.following import Following, following, reason_of
 from engrams.lifecycle.opening import House
@@ -14,6 +14,8 @@ from engrams.records import Derived, Draft, Engram, Event, Link, Receipt, Scope
 
 #: Journal entries per transaction: some seconds of work that a kill can lose.
 BATCH = 250
+#: What one message can cause while others pass. A model that cannot be reached, or asks to wait, answers none of them.
+ONE_MESSAGES_FAULT = (StepFailed, Unreadable, Refused)
 
 
 def catch_up(house: House, progress: Callable[[int, int], None] | None = None) -> int:
@@ -52,22 +54,23 @@ def replay(house: House, entries: Sequence[Event]) -> int:
 def derive_again(house: House, events: Sequence[Event]) -> int:
     """Derives from messages of one namespace; returns tokens that models took.
 
-    Where a step fails, the halves are tried alone, so that one message that cannot be derived from holds up no other.
+    Where a step fails, or a model's answer cannot be used, the halves are tried alone, so that one message that cannot be
+    derived from holds up no other.
 
     Raises:
-        StepFailed: a message that cannot be derived from, after all others were.
+        StepFailed, Unreadable, Refused: a message that cannot be derived from, after all others were.
     """
     try:
         return _derive(house, tuple(events))
-    except StepFailed as failed:
+    except ONE_MESSAGES_FAULT as failed:
         if len(events) == 1:
             raise
-        first: StepFailed = failed
+        first: Exception = failed
     tokens, middle, again = 0, len(events) // 2, False
     for half in (events[:middle], events[middle:]):
         try:
             tokens += derive_again(house, half)
-        except StepFailed as failed:
+        except ONE_MESSAGES_FAULT as failed:
             first, again = failed, True
     if again:
         raise first

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from itertools import islice
 
-from engrams.errors import BadSetting, ModelError, OverBudget, StepFailed
+from engrams.errors import BadSetting, ModelError, StepFailed
 from engrams.ingest.messages import normalise
 from engrams.lifecycle.admitting import admit
 from engrams.lifecycle.embedding import entries_of, require_embedder, settings_of
@@ -119,7 +119,7 @@ def commit_new(
 
 def _drafted(house: House, events: tuple[Event, ...], scope: Scope) -> tuple[Draft, tuple[Job, ...]]:
     """What the write chain makes of events, or the events alone and the jobs that will."""
-    if "chat" in house.recipe.needs:
+    if house.recipe.asks("write"):
         return Draft(events), derive_jobs(house, events)
     try:
         return derive(house, events, scope), ()
@@ -164,33 +164,12 @@ def add(
         if not isinstance(idempotency_key, str) or not 0 < len(idempotency_key) <= LONGEST_KEY:
             raise BadSetting("idempotency_key", idempotency_key, f"text of 1 to {LONGEST_KEY} characters")
         idempotency = (idempotency_key, _digest(said, scope, when, extra))
-    kept = admit(house, said, scope, extra, room=False)
+    kept = admit(house, said, scope, extra)
     if not kept:
         return Receipt(scope.namespace, (), withheld=len(said))
-    receipt = _repeated(house, scope, kept, idempotency)
-    if receipt is None:
-        events = events_of(house, kept, scope, occurred_at=when, metadata=extra)
-        receipt = commit_new(house, events, scope, action="add", idempotency=idempotency)
+    events = events_of(house, kept, scope, occurred_at=when, metadata=extra)
+    receipt = commit_new(house, events, scope, action="add", idempotency=idempotency)
     return replace(receipt, withheld=len(said) - len(kept)) if len(kept) < len(said) else receipt
-
-
-def _repeated(
-    house: House, scope: Scope, kept: Sequence[Message], idempotency: tuple[str, str] | None
-) -> Receipt | None:
-    """The first receipt where the namespace has no room because this very call was carried out before; else None.
-
-    Raises:
-        OverBudget: a quota of the namespace would be passed by something new.
-    """
-    try:
-        require_room(house, scope, kept)
-    except OverBudget:
-        # Looked for after the quota was counted: also one that another process wrote at this moment is found.
-        first = None if idempotency is None else house.store.first_receipt(scope.namespace, *idempotency)
-        if first is None:
-            raise
-        return first
-    return None
 
 
 def add_many(

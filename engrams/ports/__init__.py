@@ -1,4 +1,4 @@
-"""What we ask of the outside, as protocols: the store, the index, the clock, tokenizers, embedders.
+"""What we ask of the outside, as protocols: the store, the index, the clock, tokenizers, embedders, language models.
 
 Whoever implements one passes its contract suite in `tests/contracts/`. Numpy types are allowed here; nothing else
 from outside the standard library is.
@@ -21,16 +21,36 @@ from engrams.ports.arrays import (
     UInt16,
     UInt32,
 )
+from engrams.ports.chat import (
+    Account,
+    Answer,
+    Ask,
+    ChatModel,
+    Endpoint,
+    PromptText,
+    Reply,
+    Request,
+    Spending,
+    Tool,
+    ToolCall,
+    Turn,
+    Usage,
+)
 from engrams.ports.indexing import Index, View
 from engrams.ports.jobs import Jobs
 from engrams.ports.models import Clock, Embedder, Tokenizer, TokenTable
 from engrams.ports.storing import Commit, Mark, Revised, Store, Where
 
 __all__ = [
+    "Account",
+    "Answer",
+    "Ask",
     "Bool",
+    "ChatModel",
     "Clock",
     "Commit",
     "Embedder",
+    "Endpoint",
     "Entry",
     "EntryColumns",
     "EntryRow",
@@ -44,12 +64,20 @@ __all__ = [
     "Mark",
     "OPEN_END",
     "OPEN_START",
+    "PromptText",
+    "Reply",
+    "Request",
     "Revised",
+    "Spending",
     "Store",
     "TokenTable",
     "Tokenizer",
+    "Tool",
+    "ToolCall",
+    "Turn",
     "UInt16",
     "UInt32",
+    "Usage",
     "View",
     "Where",
 ]
