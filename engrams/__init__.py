@@ -13,10 +13,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engrams.errors import EngramsError, NotFound, UsageError
-
 if TYPE_CHECKING:
     from engrams.aio import AsyncMemory
+    from engrams.errors import EngramsError, NotFound, UsageError
     from engrams.memory import Memory
     from engrams.recipe import Paper, Recipe
     from engrams.records import (
@@ -62,9 +61,12 @@ __all__ = [
 
 _ROOMS = {
     "AsyncMemory": "engrams.aio",
+    "EngramsError": "engrams.errors",
     "Memory": "engrams.memory",
+    "NotFound": "engrams.errors",
     "Paper": "engrams.recipe",
     "Recipe": "engrams.recipe",
+    "UsageError": "engrams.errors",
 }
 
 

@@ -92,7 +92,13 @@ class Call:
         Raises:
             NotFound: no file is there and the command would not make one.
         """
-        missing = None if make else self.missing()
+        from engrams.serve.hooks.spool import spool_of, waiting
+
+        place = self.place()
+        folder = spool_of(place)
+        # What hooks wrote down and no memory has taken in yet.
+        spooled = folder is not None and bool(waiting(folder))
+        missing = None if make or spooled else self.missing()
         if missing is not None:
             raise NotFound(
                 f'there is no memory at {missing} yet; make one with: engrams add "some text" --db {shown_path(missing)}'
@@ -100,6 +106,10 @@ class Call:
         from engrams.memory import Memory
 
         with Memory.open(self.given.get("db"), embedder=embedder, actor="cli") as memory:
+            if spooled:
+                from engrams.serve.hooks.draining import drain_quietly
+
+                drain_quietly(memory, place)
             yield memory
 
 
