@@ -11,14 +11,15 @@ from pathlib import Path
 import click
 
 from engrams import EngramsError, Recipe
-from engrams_bench import __version__, feedback
+from engrams_bench import __version__, ablation_table, feedback
+from engrams_bench.ablation_command import ablate
 from engrams_bench.cases import Case, DataSet
 from engrams_bench.compare import compare
 from engrams_bench.convert import convert
 from engrams_bench.datasets import DATASETS, find
 from engrams_bench.errors import BenchError
 from engrams_bench.folder import data_folder, files_of, require
-from engrams_bench.plots import draw
+from engrams_bench.plots import draw, pictures
 from engrams_bench.printing import columns, differences, shown
 from engrams_bench.report import FEEDBACK, gather, insert, markdown
 from engrams_bench.results import read, write
@@ -26,7 +27,7 @@ from engrams_bench.rows import Row, recipe_of, rows_of, without
 from engrams_bench.run import BUDGET, KS, Settings
 from engrams_bench.run import run as run_one
 from engrams_bench.speed.command import speed
-from engrams_bench.speed.plots import draw as draw_speed
+from engrams_bench.speed.plots import pictures as speed_pictures
 from engrams_bench.speed.run import gather as gather_speed
 from engrams_bench.speed.table import TITLES
 from engrams_bench.speed.table import markdown as speed_markdown
@@ -35,7 +36,8 @@ from engrams_bench.speed.table import markdown as speed_markdown
 SETS = ("sample", "locomo", "longmemeval", "musique", "hotpotqa", "2wiki", "memdaily")
 RESULTS = Path("bench/results")
 PAGES = (Path("README.md"), Path("bench/README.md"))
-SCALE = Path("docs/scale.md")
+SCALE, RECALL = Path("docs/scale.md"), Path("docs/recall.md")
+IMAGES = Path("docs/images")
 
 
 def _depths(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, ...]:
@@ -253,13 +255,15 @@ def compare_two(a: Path, b: Path) -> None:
 @click.option("--check", is_flag=True, help="Write nothing; fail when a page is not what the results say.")
 @click.option("--print", "only", is_flag=True, help="Print the tables and touch no page.")
 def report(results: Path, pages: tuple[Path, ...], check: bool, only: bool) -> None:
-    """Makes the tables of the README and of docs/scale.md from the committed results."""
+    """Makes the tables of the README, of docs/recall.md and of docs/scale.md from the committed results."""
     text, speeds = markdown(gather(results)), speed_markdown(gather_speed(results, list(TITLES)))
+    shares = ablation_table.markdown(ablation_table.gather(results))
     if only:
-        click.echo(f"{text}\n\n{speeds}")
+        click.echo(f"{text}\n\n{shares}\n\n{speeds}")
         return
-    for page in pages or [page for page in (*PAGES, SCALE) if page.is_file()]:
-        changed = insert(page, speeds if page.name == SCALE.name else text, check)
+    tables = {SCALE.name: speeds, RECALL.name: shares}
+    for page in pages or [page for page in (*PAGES, SCALE, RECALL) if page.is_file()]:
+        changed = insert(page, tables.get(page.name, text), check)
         click.echo(f"{page}: {'written' if changed else 'as the results say'}")
 
 
@@ -270,10 +274,12 @@ def report(results: Path, pages: tuple[Path, ...], check: bool, only: bool) -> N
     default=RESULTS,
     show_default=True,
 )
-@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
-def plot(results: Path, out: Path) -> None:
-    """Draws the committed results as SVG files into the folder OUT. Needs the extra `plots`."""
-    for path in [*draw(gather(results), out), *draw_speed(gather_speed(results, list(TITLES)), out)]:
+@click.option("--check", is_flag=True, help="Write nothing; fail when a picture is not what the results say.")
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False), default=IMAGES)
+def plot(results: Path, check: bool, out: Path) -> None:
+    """Draws the committed results as SVG files into the folder OUT (docs/images): recall, cost, reliability, growth."""
+    made = [*pictures(gather(results)), *speed_pictures(gather_speed(results, list(TITLES)))]
+    for path in draw(made, out, check):
         click.echo(path)
 
 
@@ -356,6 +362,7 @@ def list_sets(folder: Path | None) -> None:
     click.echo(columns(rows, left=4))
 
 
+cli.add_command(ablate)
 cli.add_command(speed)
 
 

@@ -1,18 +1,21 @@
-"""Pictures of the committed results: recall by k, recall against its tokens, reliability. Needs the extra `plots`."""
+"""Pictures of the committed results: recall by k, recall against what it costs, reliability."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from engrams_bench.errors import BenchError
+from engrams_bench.errors import Drifted
 from engrams_bench.measures.recall import recall_at
 from engrams_bench.results import Result
+from engrams_bench.svg import Axis, Line, Picture
 
-SIZE = (6.4, 4.0)  # inches: half a page wide
 ROW_OF_NO_RANKING = ("none", "full-context")  # recall by k says nothing of them
+#: Where recall by k is looked at: every one where the curve bends, fewer where it is nearly straight.
+DEPTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 40, 50, 70, 100)
+K = 10  # at which cost is set against recall
+
+PERCENT = (0.0, 100.0)
 
 
 def curve(result: Result, ks: Sequence[int]) -> list[float]:
@@ -24,88 +27,104 @@ def curve(result: Result, ks: Sequence[int]) -> list[float]:
     return [sum(recall_at(ranks, k) for ranks in held) / len(held) for k in ks]
 
 
-def pyplot() -> Any:
-    """matplotlib.pyplot, set to draw the same picture from the same results.
-
-    Raises:
-        BenchError: matplotlib is not installed.
-    """
-    try:
-        matplotlib = import_module("matplotlib")
-    except ModuleNotFoundError as cause:
-        raise BenchError("plots need matplotlib: pip install 'engrams-bench[plots]'") from cause
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "engrams"  # the same picture from the same results
-    return import_module("matplotlib.pyplot")
-
-
-def draw(results: Sequence[Result], folder: Path) -> list[Path]:
-    """Two SVG files for each data set, three where confidence can be judged; returns their paths.
-
-    Raises:
-        BenchError: matplotlib is not installed.
-    """
-    drawing = pyplot()
-    folder.mkdir(parents=True, exist_ok=True)
+def pictures(results: Sequence[Result]) -> list[Picture]:
+    """Three for each data set, four where confidence can be judged."""
     made = []
     for name in dict.fromkeys(result.data["name"] for result in results):
         members = [result for result in results if result.data["name"] == name]
-        made += [_by_k(drawing, name, members, folder), _by_tokens(drawing, name, members, folder)]
+        ranked = [result for result in members if result.recipe["name"] not in ROW_OF_NO_RANKING]
+        if ranked:
+            made += [_by_k(name, ranked), _by_cost(name, ranked)]
+        made.append(_by_tokens(name, members))
         told = [r for r in members if (r.tables["abstention"] or {}).get("reliability")]
         if told:
-            made.append(_reliability(drawing, name, told, folder))
-    return made
+            made.append(_reliability(name, told))
+    return [picture for picture in made if any(line.points for line in picture.lines)]
 
 
-def _by_k(drawing: Any, name: str, members: Sequence[Result], folder: Path) -> Path:
-    figure, axes = drawing.subplots(figsize=SIZE, layout="constrained")
+def _by_k(name: str, members: Sequence[Result]) -> Picture:
+    lines = []
     for result in members:
-        if result.recipe["name"] not in ROW_OF_NO_RANKING:
-            ks = range(1, result.settings["depth"] + 1)
-            axes.plot(ks, [100 * held for held in curve(result, ks)], label=result.recipe["name"])
-    axes.set(
-        xscale="log", ylim=(0, 100), xlabel="k", ylabel=f"{members[0].data['level']} recall@k, %", title=name
+        ks = [k for k in DEPTHS if k <= result.settings["depth"]]
+        points = tuple(zip(ks, (100 * held for held in curve(result, ks)), strict=True))
+        lines.append(Line(result.recipe["name"], points, dots=False, dashed=not _ours(result)))
+    level = members[0].data["level"]
+    return Picture(
+        f"{name}-recall-by-k",
+        f"{name}: {level}s found among the first k",
+        Axis("k", log=True),
+        Axis(f"{level} recall@k, %", ends=PERCENT),
+        tuple(lines),
     )
-    return kept(drawing, figure, axes, folder / f"{name}-recall-by-k.svg")
 
 
-def _by_tokens(drawing: Any, name: str, members: Sequence[Result], folder: Path) -> Path:
-    figure, axes = drawing.subplots(figsize=SIZE, layout="constrained")
+def _by_cost(name: str, members: Sequence[Result]) -> Picture:
+    lines = []
+    for result in members:
+        price = result.cost.get("search ms")
+        points = ((float(price["p50"]), 100 * curve(result, [K])[0]),) if price else ()
+        lines.append(Line(result.recipe["name"], points, joined=False))
+    level = members[0].data["level"]
+    return Picture(
+        f"{name}-recall-by-cost",
+        f"{name}: what a search costs and finds",
+        Axis("CPU milliseconds of one search, median", log=True),
+        Axis(f"{level} recall@{K}, %", ends=PERCENT),
+        tuple(lines),
+    )
+
+
+def _by_tokens(name: str, members: Sequence[Result]) -> Picture:
+    lines = []
     for result in members:
         tokens, told = result.cost.get("context tokens"), result.tables["all"].get("context recall")
         if tokens and told and tokens["mean"]:
-            axes.plot(tokens["mean"], 100 * told["mean"], "o", label=result.recipe["name"])
-    axes.set(
-        xscale="log",
-        ylim=(0, 102),
-        xlabel="tokens of the context, mean",
-        ylabel="evidence in it, %",
-        title=name,
+            points = ((float(tokens["mean"]), 100 * told["mean"]),)
+            lines.append(Line(result.recipe["name"], points, joined=False))
+    return Picture(
+        f"{name}-recall-by-tokens",
+        f"{name}: what a context costs and holds",
+        Axis("tokens of the context, mean", log=True),
+        Axis("evidence in it, %", ends=PERCENT),
+        tuple(lines),
     )
-    return kept(drawing, figure, axes, folder / f"{name}-recall-by-tokens.svg")
 
 
-def _reliability(drawing: Any, name: str, members: Sequence[Result], folder: Path) -> Path:
+def _reliability(name: str, members: Sequence[Result]) -> Picture:
     """Against the diagonal, on which a confidence of 0.7 means that seven questions in ten have an answer."""
-    figure, axes = drawing.subplots(figsize=SIZE, layout="constrained")
-    axes.plot([0, 1], [0, 1], ":", color="grey")
+    lines = [Line("", ((0.0, 0.0), (1.0, 1.0)), dashed=True, dots=False)]
     for result in members:
-        points = result.tables["abstention"]["reliability"]
-        axes.plot(
-            [p["confidence"] for p in points],
-            [p["answerable"] for p in points],
-            "o-",
-            label=result.recipe["name"],
-        )
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="answerable, share", title=name)
-    return kept(drawing, figure, axes, folder / f"{name}-reliability.svg")
+        told = result.tables["abstention"]["reliability"]
+        points = tuple((point["confidence"], point["answerable"]) for point in told)
+        lines.append(Line(result.recipe["name"], points))
+    ends = (0.0, 1.0)
+    return Picture(
+        f"{name}-reliability",
+        f"{name}: how often there is an answer",
+        Axis("confidence", ends=ends),
+        Axis("share of questions that have an answer", ends=ends),
+        tuple(lines),
+    )
 
 
-def kept(drawing: Any, figure: Any, axes: Any, path: Path) -> Path:
-    """Finishes a picture and writes it."""
-    axes.grid(alpha=0.3)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend()
-    figure.savefig(path, metadata={"Date": None})
-    drawing.close(figure)
-    return path
+def _ours(result: Result) -> bool:
+    return str(result.recipe["name"]).startswith("engrams")
+
+
+def draw(made: Iterable[Picture], folder: Path, check: bool = False) -> list[Path]:
+    """Writes the pictures as SVG files into a folder; returns their paths.
+
+    Raises:
+        Drifted: with `check`, a file is not what the results say, or is not there; nothing is written.
+    """
+    paths = []
+    if not check:
+        folder.mkdir(parents=True, exist_ok=True)
+    for picture in made:
+        path, text = folder / f"{picture.name}.svg", picture.svg()
+        if check and (not path.is_file() or path.read_text(encoding="utf-8") != text):
+            raise Drifted(f"{path}: not what the results say; run `engrams-bench plot {folder}`")
+        if not check:
+            path.write_text(text, encoding="utf-8")
+        paths.append(path)
+    return paths

@@ -35,8 +35,10 @@ FEEDBACK = "feedback-"
 UNRANKED = ("full-context",)
 #: With fewer conversations, drawing them anew says little of how conversations differ.
 FEWEST_CONVERSATIONS = 5
-#: How files of another kind begin: results of `engrams-bench speed`.
+#: How files of other kinds begin: results of `engrams-bench speed`, of `ablate`, of `confidence`.
 SPEED = "speed-"
+ABLATION = "ablation-"
+CONFIDENCE = "confidence-"
 #: Columns that carry their interval.
 WITH_INTERVAL = ("turn recall@10", "session recall@5")
 
@@ -49,9 +51,7 @@ def gather(folder: Path) -> list[Result]:
     """
     held: dict[str, Result] = {}
     for path in sorted(folder.glob("*.json")):
-        if path.name.startswith(SPEED):
-            continue
-        if path.name.startswith(FEEDBACK):
+        if path.name.startswith((SPEED, FEEDBACK, ABLATION, CONFIDENCE)):
             continue
         result = read(path)
         if not result.whole:

@@ -12,6 +12,8 @@ from engrams_bench.errors import BenchError
 
 EMBEDDER = "minilm"
 
+Weights = tuple[tuple[str, float], ...]
+
 #: Sets of documents, where the graph counts: there the table also shows what is found without it.
 DOCUMENTS = ("musique", "hotpotqa", "2wiki")
 
@@ -67,13 +69,24 @@ def without(recipe: Recipe, signals: Sequence[str]) -> Recipe:
         raise BenchError(f"no signal {', '.join(unknown)} in the sum; there are {', '.join(known)}")
     if recipe.name != "engrams":
         raise BenchError(f"--without leaves signals out of the sum of engrams, not of {recipe.name}")
-    less = replace(
-        SUM,
-        dialogue=tuple((name, weight) for name, weight in SUM.dialogue if name not in signals),
-        notes=tuple((name, weight) for name, weight in SUM.notes if name not in signals),
-    )
-    changed = recipe.replace("read.Shortlist.by", less).replace("read.GraphScores.by", less)
-    changed = changed.replace("read.SumStandardised.dialogue", less.dialogue)
-    changed = changed.replace("read.SumStandardised.notes", less.notes)
-    name = f"{recipe.name}-without-{'-'.join(signal.replace(' ', '-') for signal in signals)}"
-    return replace(changed, name=name)
+    dialogue = tuple((name, weight) for name, weight in SUM.dialogue if name not in signals)
+    notes = tuple((name, weight) for name, weight in SUM.notes if name not in signals)
+    return _summing(recipe, dialogue, notes, f"without-{_joined(signals)}")
+
+
+def alone(recipe: Recipe, signal: str) -> Recipe:
+    """The house recipe with one signal and no other in its sum."""
+    weights = ((signal, 1.0),)
+    return _summing(recipe, weights, weights, f"{_joined([signal])}-alone")
+
+
+def _summing(recipe: Recipe, dialogue: Weights, notes: Weights, name: str) -> Recipe:
+    summed = replace(SUM, dialogue=dialogue, notes=notes)
+    changed = recipe.replace("read.Shortlist.by", summed).replace("read.GraphScores.by", summed)
+    changed = changed.replace("read.SumStandardised.dialogue", dialogue)
+    changed = changed.replace("read.SumStandardised.notes", notes)
+    return replace(changed, name=f"{recipe.name}-{name}")
+
+
+def _joined(signals: Sequence[str]) -> str:
+    return "-".join(signal.replace(" ", "-") for signal in signals)
