@@ -59,6 +59,9 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "jobs": ("working:jobs", "What is done later: waiting, running, given up."),
         "work": ("working:work", "Do the jobs that are due."),
     },
+    "Serve": {
+        "serve": ("serving:serve", "Serve the memory over HTTP, with a page to look inside."),
+    },
     "More": {
         "recipes": ("about:recipes", "The memory systems that can be run here."),
         "up": ("servers:up", "Start a PostgreSQL server of your own, for trying."),

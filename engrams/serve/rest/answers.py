@@ -120,6 +120,13 @@ class Problems:
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """Keys, without their secrets."""
+
+    keys: gives("list_keys")  # type: ignore[valid-type]
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """That the server answers, and its version."""
 

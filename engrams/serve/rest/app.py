@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from anyio.to_thread import current_default_thread_limiter
-from fastapi import APIRouter, FastAPI
+from anyio import CapacityLimiter, to_thread
+from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import Response
 
 from engrams import __version__
-from engrams.serve.rest import asking, keeping, memories, running
-from engrams.serve.rest.answers import Health
-from engrams.serve.rest.door import House, answer
+from engrams.serve.inspector.routes import router as inspector
+from engrams.serve.rest import about, asking, files, keeping, memories, running
+from engrams.serve.rest.door import SHARE_OF_LONG, House
+from engrams.serve.rest.gate import Gate
 from engrams.serve.rest.limits import Limits, Rates
-from engrams.serve.rest.problems import documented, handle
+from engrams.serve.rest.metrics import Metrics
+from engrams.serve.rest.problems import handle
 
 if TYPE_CHECKING:
     from engrams.memory import Memory
 
 DEFAULTS = Limits()
-#: The room of the inspector, served at /ui where it is installed.
-INSPECTOR = "engrams.serve.inspector"
 DESCRIPTION = "Long-term memory for LLM agents. Bodies use the parameter names of the Python class `Memory`."
 
 
@@ -34,47 +31,59 @@ def create_app(
     *,
     keys: bool = False,
     limits: Limits = DEFAULTS,
-    cors: Sequence[str] = (),
+    cors: Collection[str] = (),
+    hosts: Collection[str] | None = None,
+    at_end: Callable[[], None] | None = None,
 ) -> FastAPI:
-    """The REST server over an open memory, which the caller closes.
+    """The REST server over an open memory, with the inspector at /ui.
+
+    Every path is there as it is and below /v1; a change that breaks callers would come below /v2.
 
     Args:
-        memory: opened without a key.
+        memory: opened without a key; the caller closes it.
         keys: whether each request must bring an API key, and may do what its rights allow; else everybody may everything.
         limits: sizes, times and rates.
         cors: origins of web pages that may use it, such as "https://app.example"; none by default.
+        hosts: names under which it may be asked, such as "localhost"; None: any.
+        at_end: called when the server stops.
     """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        current_default_thread_limiter().total_tokens = limits.threads
+        to_thread.current_default_thread_limiter().total_tokens = limits.threads
         yield
+        if at_end is not None:
+            await to_thread.run_sync(at_end)
 
-    app = FastAPI(title="Engrams", version=__version__, description=DESCRIPTION, lifespan=lifespan)
-    app.state.house = House(memory, keys, limits, Rates(limits.rate, limits.burst))
+    # No page of documentation: those of the framework load scripts from elsewhere.
+    app = FastAPI(
+        title="Engrams",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    rates = Rates(limits.rate, limits.burst)
+    long = CapacityLimiter(max(1, limits.threads // SHARE_OF_LONG))
+    app.state.house = House(memory, keys, limits, rates, long)
+    app.state.metrics = Metrics()
     handle(app)
+    app.add_middleware(
+        Gate, house=app.state.house, metrics=app.state.metrics, hosts=hosts, origins=frozenset(cors)
+    )
     if cors:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(cors),
             allow_methods=["*"],
             allow_headers=["*"],
-            expose_headers=["*"],
+            expose_headers=["Retry-After"],
         )
-    everything = [about, memories.router, asking.router, running.router, keeping.router]
-    for router in everything:
+    rooms = [about.router, memories.router, asking.router, running.router, keeping.router, files.router]
+    for router in rooms:
         app.include_router(router)
-    if find_spec(INSPECTOR) is not None and find_spec(f"{INSPECTOR}.routes") is not None:
-        app.include_router(import_module(f"{INSPECTOR}.routes").router)
-    for router in everything:
+    app.include_router(inspector)
+    for router in rooms:
         app.include_router(router, prefix="/v1", include_in_schema=False)
     return app
-
-
-about = APIRouter(tags=["server"], responses=documented())
-
-
-@about.get("/health", response_model=Health)
-def health() -> Response:
-    """That the server answers; asks no key and nothing of the store."""
-    return answer({"status": "ok", "version": __version__})

@@ -39,9 +39,9 @@ def feedback(body: FeedbackBody, asking: Asking) -> Response:
 
 
 @router.post("/compare", response_model=Comparison)
-def compare(body: CompareBody, asking: Asking) -> Response:
+async def compare(body: CompareBody, asking: Asking) -> Response:
     """What each recipe makes of one question over this journal: context, tokens, milliseconds."""
-    return answer({"compared": asking.memory.compare(**body.given())})
+    return answer({"compared": await asking.slowly(lambda memory: memory.compare(**body.given()))})
 
 
 @router.get("/recipes", response_model=Recipes)

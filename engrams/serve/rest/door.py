@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Annotated
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 from fastapi.responses import Response
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
@@ -14,69 +15,77 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from engrams.errors import Denied
 from engrams.serve.plain import plain
 from engrams.serve.rest.limits import Limits, Rates
-from engrams.serve.rest.problems import Unknown
+from engrams.serve.rest.problems import NO_KEY, Unknown
 
 if TYPE_CHECKING:
     from engrams.memory import Memory
 
+#: Where the gate leaves the memory as the key that came with the request may use it.
+HELD = "engrams.held"
+#: Of the calls that run at the same time, the share that may be long ones (a rebuild, an import): the rest stays quick.
+SHARE_OF_LONG = 4
 _BEARER = HTTPBearer(auto_error=False, description="A key of `engrams keys create`.")
 _HEADER = APIKeyHeader(
     name="X-API-Key", auto_error=False, description="The same key, in a header of its own."
 )
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class House:
-    """What the application serves: the memory, whether keys are asked for, and the bounds."""
+    """What the application serves: the memory, whether keys are asked for, the bounds, and what keeps them."""
 
     memory: Memory
     keys: bool
     limits: Limits
-    rates: Rates = field(repr=False)
+    rates: Rates
+    long: CapacityLimiter
 
-
-@dataclass(frozen=True)
-class Caller:
-    """One request's caller. `memory` asks the store for the key's rights, so it is used in a worker thread."""
-
-    house: House
-    key: str | None
-
-    @cached_property
-    def memory(self) -> Memory:
-        """The memory as this caller may use it.
+    def held_by(self, key: str) -> Memory:
+        """The memory as a key's holder may use it.
 
         Raises:
-            Unknown: keys are asked for, and this is none of the memory's.
+            Unknown: it is no key of this memory.
         """
-        if not self.house.keys:
-            return self.house.memory
-        if not self.key:
-            raise Unknown(
-                "send a key: Authorization: Bearer engrams_… or X-API-Key; make one with: engrams keys create"
-            )
         try:
-            return self.house.memory.held_by(self.key)
+            return self.memory.held_by(key)
         except Denied as cause:
             raise Unknown(str(cause)) from cause
 
 
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: what a request may use. The calls of `memory` are made in a worker thread."""
+
+    house: House
+    held: Memory | None
+
+    @property
+    def memory(self) -> Memory:
+        """The memory as this caller may use it.
+
+        Raises:
+            Unknown: keys are asked for, and none came.
+        """
+        if not self.house.keys:
+            return self.house.memory
+        if self.held is None:
+            raise Unknown(NO_KEY)
+        return self.held
+
+    async def slowly(self, work: Callable[[Memory], T]) -> T:
+        """Does what may take minutes in a worker thread, a few at a time, while others are answered."""
+        memory = self.memory
+        return await to_thread.run_sync(lambda: work(memory), limiter=self.house.long)
+
+
 async def caller(
     request: Request,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
-    header: Annotated[str | None, Depends(_HEADER)],
+    _bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+    _header: Annotated[str | None, Depends(_HEADER)],
 ) -> Caller:
-    """The dependency of every path that asks the memory: `Annotated[Caller, Depends(caller)]`, or `Asking` for short.
-
-    Raises:
-        RateLimited: this caller asks too often.
-    """
-    house: House = request.app.state.house
-    key = bearer.credentials if bearer is not None else header
-    address = request.client.host if request.client else ""
-    held = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest() if house.keys and key else ""
-    house.rates.take(f"{address} {held}" if held else address)
-    return Caller(house, key if house.keys else None)
+    """The dependency of every path that asks the memory; the key itself was looked at by the gate."""
+    return Caller(request.app.state.house, request.scope.get("state", {}).get(HELD))
 
 
 Asking = Annotated[Caller, Depends(caller)]
@@ -84,6 +93,5 @@ Asking = Annotated[Caller, Depends(caller)]
 
 def answer(value: object, status: int = 200) -> Response:
     """A record, or an object of records, as JSON."""
-    import json
-
-    return Response(json.dumps(plain(value), separators=(",", ":")), status, media_type="application/json")
+    text = json.dumps(plain(value), separators=(",", ":"), allow_nan=False)
+    return Response(text, status, media_type="application/json")

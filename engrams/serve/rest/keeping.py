@@ -1,4 +1,4 @@
-"""Paths about the whole: export, import, the audit, keys."""
+"""Paths about who may do what, and who did: keys and the audit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from engrams.serve.rest.answers import AuditPage, Problems, gives, page
+from engrams.serve.rest.answers import AuditPage, Keys, Problems, gives, page
 from engrams.serve.rest.bodies import KeyBody
 from engrams.serve.rest.door import Asking, answer
 from engrams.serve.rest.problems import documented
@@ -28,15 +28,15 @@ def audit(
 
 
 @router.get("/audit/verify", response_model=Problems)
-def verify_audit(asking: Asking) -> Response:
+async def verify_audit(asking: Asking) -> Response:
     """Where the audit was altered, the first place first; empty where it is as it was written."""
-    return answer({"problems": asking.memory.verify_audit()})
+    return answer({"problems": await asking.slowly(lambda memory: memory.verify_audit())})
 
 
-@router.get("/keys", response_model=list[KEY])
+@router.get("/keys", response_model=Keys)
 def list_keys(asking: Asking) -> Response:
     """Every key, without its secret; revoked ones too."""
-    return answer(asking.memory.list_keys())
+    return answer({"keys": asking.memory.list_keys()})
 
 
 @router.post("/keys", status_code=201, response_model=KEY)

@@ -33,6 +33,9 @@ CARRIED = (
     "step",
     "chain",
 )
+NO_KEY = (
+    "send a key: Authorization: Bearer engrams_… or X-API-Key: engrams_…; make one with: engrams keys create"
+)
 #: Bytes of chance in the mark that leads from an answer to the line in the log.
 MARK_BYTES = 4
 
@@ -142,11 +145,14 @@ def handle(app: FastAPI) -> None:
     async def http(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         if status == 404:
-            return problem(404, "NotFound", f"there is no path {request.url.path}; see /docs")
+            return problem(404, "NotFound", f"there is no path {request.url.path}; see /openapi.json")
         if status == 405:
             headers = getattr(error, "headers", None)
             return problem(
-                405, "UsageError", f"{request.method} is not for {request.url.path}; see /docs", headers
+                405,
+                "UsageError",
+                f"{request.method} is not for {request.url.path}; see /openapi.json",
+                headers,
             )
         return problem(status, "UsageError", str(getattr(error, "detail", error)))
 

@@ -21,21 +21,21 @@ LATER: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/consolidate", response_model=gives("consolidate"), responses=LATER)
-def consolidate(asking: Asking, body: Annotated[ConsolidateBody | None, Body()] = None) -> Response:
+async def consolidate(asking: Asking, body: Annotated[ConsolidateBody | None, Body()] = None) -> Response:
     """Runs the recipe's consolidate chain over one namespace, as a job unless `wait` is true."""
     given = body.given() if body is not None else {}
     if given.pop("wait", False):
-        return answer(asking.memory.consolidate(**given))
-    return answer({"id": asking.memory.schedule("consolidate", **given)}, 202)
+        return answer(await asking.slowly(lambda memory: memory.consolidate(**given)))
+    return answer({"id": await asking.slowly(lambda memory: memory.schedule("consolidate", **given))}, 202)
 
 
 @router.post("/rebuild", response_model=gives("rebuild"), responses=LATER)
-def rebuild(asking: Asking, body: Annotated[RebuildBody | None, Body()] = None) -> Response:
+async def rebuild(asking: Asking, body: Annotated[RebuildBody | None, Body()] = None) -> Response:
     """Derives anew from the journal with a recipe, as a job unless `wait` is true; needs the right to administer."""
     given = body.given() if body is not None else {}
     if given.pop("wait", False):
-        return answer(asking.memory.rebuild(**given))
-    return answer({"id": asking.memory.schedule("rebuild", **given)}, 202)
+        return answer(await asking.slowly(lambda memory: memory.rebuild(**given)))
+    return answer({"id": await asking.slowly(lambda memory: memory.schedule("rebuild", **given))}, 202)
 
 
 @router.get("/jobs", response_model=Jobs)
