@@ -127,6 +127,27 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
+class Rules:
+    """Every rule, by path."""
+
+    rules: gives("rules")  # type: ignore[valid-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokens of each text, in the order given."""
+
+    tokens: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """What jobs cost, by day, the latest first."""
+
+    days: gives("spent")  # type: ignore[valid-type]
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """That the server answers, and its version."""
 

@@ -12,7 +12,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from engrams import __version__
 from engrams.serve.inspector.routes import router as inspector
-from engrams.serve.rest import about, asking, files, keeping, memories, running
+from engrams.serve.rest import about, asking, files, keeping, looking, memories, running
 from engrams.serve.rest.door import SHARE_OF_LONG, House
 from engrams.serve.rest.gate import Gate
 from engrams.serve.rest.limits import Limits, Rates
@@ -80,7 +80,7 @@ def create_app(
             allow_headers=["*"],
             expose_headers=["Retry-After"],
         )
-    rooms = [about.router, memories.router, asking.router, running.router, keeping.router, files.router]
+    rooms = [m.router for m in (about, memories, asking, looking, running, keeping, files)]
     for router in rooms:
         app.include_router(router)
     app.include_router(inspector)

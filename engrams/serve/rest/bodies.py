@@ -178,6 +178,22 @@ class KeyBody(Body):
     rights: dict[str, Literal["read", "write", "admin"]] = Field(min_length=1, examples=[{"acme/*": "write"}])
 
 
+class TextsBody(Body):
+    """Texts to be counted."""
+
+    texts: list[str] = Field(max_length=10_000, examples=[["We bought the boat."]])
+
+
+class RuleBody(Body):
+    """How long and how much a path keeps and may hold; without any limit the rule is taken away."""
+
+    namespace: Text = Field(examples=["acme/*"])
+    max_age_days: float | int | None = Field(None, description="Days; older events go.")
+    max_events: int | None = Field(None, description="The oldest beyond these go.")
+    quota_events: int | None = Field(None, description="A write that would pass it is refused.")
+    quota_bytes: int | None = Field(None, description="The same in bytes of messages.")
+
+
 class ScopeQuery(BaseModel):
     """The scope, in the query."""
 
@@ -210,8 +226,8 @@ class LogQuery(ScopeQuery):
     newest_first: bool = False
 
 
-class ListQuery(ScopeQuery):
-    """Which page of what is remembered."""
+class BoundsQuery(ScopeQuery):
+    """What bounds a list, in the query."""
 
     filters: str | None = Field(
         None, description="The filter expression as JSON.", examples=['{"speaker": "Ada"}']
@@ -221,6 +237,11 @@ class ListQuery(ScopeQuery):
     as_of: str | None = None
     valid_at: str | None = None
     as_of_by: Literal["recorded", "occurred"] = "recorded"
+
+
+class ListQuery(BoundsQuery):
+    """Which page of what is remembered."""
+
     limit: int = Field(100, ge=1, le=10_000)
     cursor: str | None = Field(None, description="The `next` of the page before.")
 

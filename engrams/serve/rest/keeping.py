@@ -1,4 +1,4 @@
-"""Paths about who may do what, and who did: keys and the audit."""
+"""Paths about what is kept and who may do what: rules, keys, the audit."""
 
 from __future__ import annotations
 
@@ -7,14 +7,33 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from engrams.serve.rest.answers import AuditPage, Keys, Problems, gives, page
-from engrams.serve.rest.bodies import KeyBody
+from engrams.records import Deletion
+from engrams.serve.rest.answers import AuditPage, Keys, Problems, Rules, gives, page
+from engrams.serve.rest.bodies import KeyBody, RuleBody
 from engrams.serve.rest.door import Asking, answer
 from engrams.serve.rest.problems import documented
 
 router = APIRouter(tags=["keeping"], responses=documented())
 NO_ID = documented(404)
 KEY: Any = gives("create_key")
+
+
+@router.get("/rules", response_model=Rules)
+def rules(asking: Asking) -> Response:
+    """How long and how much namespaces keep and may hold, by path."""
+    return answer({"rules": asking.memory.rules()})
+
+
+@router.put("/rules", response_model=gives("retain"))
+def retain(body: RuleBody, asking: Asking) -> Response:
+    """Sets the rule of a path; without any limit, takes it away. Needs the right to administer."""
+    return answer(asking.memory.retain(**body.given()))
+
+
+@router.post("/retention", response_model=Deletion)
+async def apply_retention(asking: Asking) -> Response:
+    """Erases what the rules no longer keep, oldest first; what is pinned stays."""
+    return answer(await asking.slowly(lambda memory: memory.apply_retention()))
 
 
 @router.get("/audit", response_model=AuditPage)
