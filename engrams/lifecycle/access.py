@@ -44,8 +44,12 @@ class Grant:
         least = RIGHTS.index(right)
         return any(RIGHTS.index(given) >= least and _covers(path, namespace) for path, given in self.rights)
 
-    def require(self, right: str, namespace: str) -> None:
-        """Nothing, where the right holds.
+    def meets(self, path: str) -> bool:
+        """Whether a path has to do with what the key may do: one names the other, or something of it."""
+        return any(_covers(held, path) or _covers(path, held) for held, _ in self.rights)
+
+    def require(self, right: str, namespace: str, call: str = "") -> None:
+        """Nothing, where the right holds. `call` is what was asked for, where the right alone does not say it.
 
         Raises:
             Denied: it does not; says what the key may do.
@@ -54,8 +58,9 @@ class Grant:
             held = ", ".join(f"{given} {path}" for path, given in self.rights)
             what = "the whole memory" if namespace == EVERYTHING else namespace
             asked = f"{'administer' if right == 'admin' else right} {what}"
+            why = f" ({call!r} needs that)" if call else ""
             raise Denied(
-                f"key {self.id} ({self.name}) may not {asked}; it may: {held}. Ask whoever keeps the keys"
+                f"key {self.id} ({self.name}) may not {asked}{why}; it may: {held}. Ask whoever keeps the keys"
             )
 
 

@@ -32,6 +32,7 @@ def export(
     house: House, out: IO[str], scope: Scope | None, progress: Callable[[int], None] | None = None
 ) -> int:
     """Writes every event of a scope (None: of the whole store), oldest first; returns how many."""
+    house.store.mark(scope)  # raises `Denied` where not all of it may be read: no part passes for the whole
     _line(
         out,
         {

@@ -70,10 +70,10 @@ def export(
     """
     store = _Seen(house, scope)
     for _ in range(_TRIES):
-        before = house.store.mark()
+        before = house.store.mark(scope)
         head = _head(house, store)
         made = write(path, _members(house, store, vectors, progress, head), head, signing_key)
-        if house.store.mark() == before:
+        if house.store.mark(scope) == before:
             return made
         path.unlink(missing_ok=True)
     raise Busy(

@@ -85,6 +85,7 @@ class Keeping:
         progress: Callable[[int, int], None] | None = None,
     ) -> Merged:
         """Brings back exactly what a container holds; the whole file is checked before anything is written."""
+        self._for_all("restore_container")
         return self._taken(
             merging.restore(self._house, Path(path), signing_key=signing_key, progress=progress)
         )
@@ -97,6 +98,7 @@ class Keeping:
         progress: Callable[[int, int], None] | None = None,
     ) -> Merged:
         """Fuses a container into this memory: what both know counts once, what they disagree on is shown and stays ours."""
+        self._for_all("merge_container")
         return self._taken(merging.merge(self._house, Path(path), signing_key=signing_key, progress=progress))
 
     def split_container(
@@ -104,6 +106,11 @@ class Keeping:
     ) -> list[Exported]:
         """Writes one container for each namespace of a container into a folder."""
         return merging.split(Path(path), Path(folder), signing_key=signing_key)
+
+    def _for_all(self, call: str) -> None:
+        """Nothing, unless this memory was opened with a key that may not administer all of it: `Denied`."""
+        if self._house.grant is not None:
+            self._house.grant.require("admin", access.EVERYTHING, call)
 
     def _taken(self, merged: Merged) -> Merged:
         self._house.index.forget()
@@ -147,6 +154,7 @@ class Keeping:
         Raises:
             UsageError: something lies at the path.
         """
+        self._for_all("encrypted_copy")
         target = Path(path)
         if target.exists():
             raise UsageError(f"{target} is there already; give the path of a new file")

@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from engrams import Memory
 from engrams.errors import BadSetting, Denied, NotFound, UsageError
+from engrams.lifecycle.access import Grant
+from engrams.lifecycle.access_store import GuardedIndex, GuardedStore
+from engrams.ports import Index, Jobs, Revised, Store, Where
+from engrams.ports.payloads import Payloads
+from engrams.records import EventId, Job, Progress, Scope
+from tests.contracts.stores import at, commit_of, entry, link, said
 
 ANN, BOB, ELSE = "acme/ann", "acme/bob", "zeta"
 
@@ -66,6 +74,16 @@ def test_a_reader_reads_what_it_names_and_nothing_else(memory: Memory, place: Pa
             lambda: guarded.retain(ANN, max_events=0),
             lambda: guarded.backup(place.with_name("copy.db")),
             lambda: guarded.export_container(place.with_name("copy.engrams")),
+            lambda: guarded.export_container(place.with_name("copy.engrams"), namespace=BOB),
+            lambda: guarded.export(place.with_name("copy.jsonl"), namespace=BOB),
+            lambda: guarded.restore_container(place),
+            lambda: guarded.merge_container(place),
+            lambda: guarded.encrypted_copy(place.with_name("copy.db"), "a long passphrase"),
+            lambda: guarded.change_key("a long passphrase"),
+            lambda: guarded.rebuild(),
+            lambda: guarded.verify_audit(),
+            lambda: guarded.finish_erasing(),
+            lambda: guarded.apply_retention() if guarded.retain(ANN, max_events=1) else None,
         ]
         for number, act in enumerate(refused):
             with pytest.raises(Denied, match="may not"):
@@ -75,6 +93,163 @@ def test_a_reader_reads_what_it_names_and_nothing_else(memory: Memory, place: Pa
     assert sorted(
         p.name for p in place.parent.iterdir() if p.suffix != ".db-wal" and p.suffix != ".db-shm"
     ) == ["m.db"]
+
+
+def test_what_a_key_may_read_it_may_take_along(memory: Memory, place: Path) -> None:
+    memory.delete(memory.add("gone", namespace=BOB).event_ids[0])
+    memory.delete(memory.add("gone", namespace=ANN).event_ids[0])
+    mine = memory.log(namespace=ANN)[0]
+    whole = memory.export_container(place.with_name("whole.engrams"), namespace=ANN)
+    key = memory.create_key("reader", {ANN: "read"})
+    assert key.secret is not None
+    with memory.held_by(key.secret) as view:
+        made = view.export_container(place.with_name("ann.engrams"), namespace=ANN)
+        assert (made.events, made.digest) == (1, whole.digest)
+        assert view.export(place.with_name("ann.jsonl"), namespace=ANN) == 1
+        with pytest.raises(Denied, match=r"'backup' needs that"):
+            view.backup(place.with_name("copy.db"))
+    with Memory.open(place.with_name("new.db")) as new:
+        assert new.restore_container(place.with_name("ann.engrams")).events == 1
+        assert [e.id for e in new.log(namespace=ANN)] == [mine.id]
+        assert new.restore(place.with_name("ann.jsonl")) == 0
+
+
+def members(port: type) -> set[str]:
+    return {name for name in vars(port) if not name.startswith("_")}
+
+
+@pytest.fixture
+def guarded(memory: Memory) -> GuardedStore:
+    return GuardedStore(memory._house.store, Grant("0", "reader", ((ANN, "read"),)))
+
+
+def test_somebody_has_decided_about_every_call_of_the_ports(memory: Memory, guarded: GuardedStore) -> None:
+    """A call that the ports get and nobody thought about raises for every key, one that administers all included."""
+    store, index = memory._house.store, memory._house.index
+    chief = Grant("0", "chief", (("*", "admin"),))
+    views = {
+        Store: GuardedStore(store, chief),
+        Jobs: GuardedStore(store, chief).jobs,
+        Payloads: GuardedStore(store, chief).payloads,
+        Index: GuardedIndex(index, chief),
+    }
+    for port, view in views.items():
+        assert len(members(port)) > 2
+        for name in members(port):
+            getattr(view, name)
+        with pytest.raises(Denied, match=f"{port.__name__}.added_later .* nobody has decided"):
+            view.added_later  # noqa: B018
+
+
+#: What a key without the right to administer everything may begin to call; what is then asked is refused call by call.
+OPEN_TO_READERS = {
+    *(
+        "location",
+        "close",
+        "jobs",
+        "payloads",
+        "commit",
+        "erase",
+        "touch",
+        "first_receipt",
+        "events",
+        "erased",
+    ),
+    *("about", "journal", "engrams", "engrams_at", "list_engrams", "matching", "version", "versions"),
+    *(
+        "derived_from",
+        "links",
+        "stats",
+        "namespaces",
+        "progress",
+        "known_sources",
+        "setting",
+        "settings",
+        "mark",
+    ),
+    *("entries", "entry_columns", "entry_vectors", "closings"),
+}
+
+
+def test_the_rest_of_the_port_needs_the_right_to_administer(guarded: GuardedStore) -> None:
+    for name in members(Store) - OPEN_TO_READERS:
+        with pytest.raises(Denied, match=f"'{name}' needs that"):
+            getattr(guarded, name)
+    assert {n for n in dir(GuardedStore) if not n.startswith("_")} - members(Store) == {
+        "causes",
+        "tombstones",
+    }
+
+
+def test_no_call_tells_of_other_namespaces(memory: Memory, guarded: GuardedStore) -> None:
+    store, now = memory._house.store, datetime.now(UTC)
+    rows = {n: [row.row for row in store.entries(Scope(n))] for n in (ANN, BOB)}
+    gone = {n: memory.add("x", namespace=n).event_ids[0] for n in (ANN, BOB)}
+    for id in gone.values():
+        memory.delete(id)
+    memory.retain(BOB, max_events=9)
+    memory.retain("acme/*", max_events=7)
+    digest = {n: store.payloads.put(n, [n.encode()]) for n in (ANN, BOB)}
+    store.jobs.put([Job(n, "derive", "k", n, "engrams", now, now) for n in (ANN, BOB)])
+    store.commit(commit_of([said("not looked at", BOB)], namespace=BOB))
+
+    guarded.touch([*rows[ANN], *rows[BOB]], now)
+    counted = {n: store.engrams_at(rows[n])[0].recall_count for n in (ANN, BOB)}
+    assert counted == {ANN: 1, BOB: 0}
+    assert guarded.erased(list(gone.values())) == {gone[ANN]}
+    assert [row[0] for row in guarded.tombstones()] == [ANN]
+    assert list(guarded.causes([*rows[ANN], *rows[BOB]])) == rows[ANN]
+    assert set(guarded.settings("rule:")) == {"rule:acme/*"}
+    assert guarded.setting("embedder") == store.setting("embedder")
+    assert guarded.progress("engrams") == Progress(1, 1, waiting=1)
+    assert store.progress("engrams").waiting == 2
+    assert [job.id for job in guarded.jobs.all()] == [ANN]
+    assert b"".join(guarded.payloads.open(ANN, digest[ANN])) == ANN.encode()
+    assert [b.namespace for b in guarded.payloads.list()] == [ANN]
+    refused: list[Callable[[], object]] = [
+        lambda: guarded.mark(),
+        lambda: guarded.mark(Scope(BOB)),
+        lambda: guarded.setting("seal"),
+        lambda: guarded.setting("rule:acme/bob"),
+        lambda: guarded.settings(""),
+        lambda: guarded.settings("erase:"),
+        lambda: guarded.looked("engrams", ANN, 10**6),
+        lambda: guarded.payloads.put(ANN, [b"x"]),
+        lambda: guarded.payloads.drop(ANN, digest[ANN]),
+        lambda: guarded.payloads.open(BOB, digest[BOB]),
+        lambda: guarded.payloads.size(BOB, digest[BOB]),
+        lambda: guarded.payloads.list(BOB),
+        lambda: guarded.payloads.collect(now),
+        lambda: guarded.jobs.spent(now.date()),
+    ]
+    for number, act in enumerate(refused):
+        with pytest.raises(Denied):
+            act()
+            pytest.fail(f"number {number} was let through")
+
+
+def test_a_commit_reaches_no_further_than_the_right_to_write(memory: Memory) -> None:
+    store = memory._house.store
+    writer = GuardedStore(store, Grant("0", "writer", ((ANN, "write"),)))
+    mine, other = (store.list_engrams(Scope(n), Where())[0][1] for n in (ANN, BOB))
+    event = store.events([other.sources[0]])[EventId(other.sources[0])]
+    stolen = replace(other, namespace=ANN, version=2, content="theirs is mine")
+    refused = [
+        commit_of([said("x", BOB)], namespace=ANN),
+        commit_of(namespace=ANN, revised=(Revised(stolen, entry(), "UPDATE", ""),)),
+        commit_of(namespace=ANN, links=(link(mine, other),)),
+        commit_of([said("x", ANN, kind="rejection", target=event.id)], namespace=ANN),
+        commit_of([said("x", ANN)], namespace=ANN, settings={"rule:acme/*": "{}"}),
+        commit_of(
+            [said("x", ANN)], namespace=ANN, jobs=(Job("j", "rebuild", "k", ANN, "engrams", at(0), at(0)),)
+        ),
+    ]
+    for number, change in enumerate(refused):
+        with pytest.raises(Denied):
+            writer.commit(change)
+            pytest.fail(f"number {number} was let through")
+    writer.commit(commit_of([said("x", ANN)], namespace=ANN, links=(link(mine, mine),)))
+    assert store.stats(None).events == 4
 
 
 def test_a_writer_writes_below_its_path(memory: Memory, place: Path) -> None:
