@@ -107,6 +107,10 @@ class Snapshot:
         """(indices, cosines) of the `count` allowed rows nearest to float32[d], best first; None where none has a vector."""
         return self.stack.nearest(fingerprint, self.rows, asked, count, self.allowed)
 
+    def distances(self, fingerprint: str, asked: Float32) -> UInt16 | None:
+        """In how many dimensions the sign of each row's vector differs from float32[d], uint16[size]; None as in the port."""
+        return self.stack.distances(fingerprint, self.rows, asked)
+
     def limited(self, allowed: Bool | None) -> Snapshot:
         """The same state, of which a query may see less."""
         if allowed is None:

@@ -10,7 +10,7 @@ import numpy as np
 from engrams.arithmetic import top_k
 from engrams.index.growing import SPARE_LEAST, SPARE_SHARE
 from engrams.index.signs import Signs
-from engrams.ports import Bool, Float32, Int32, Int64, Store
+from engrams.ports import Bool, Float32, Int32, Int64, Store, UInt16
 from engrams.records import Scope
 
 #: Up to so many rows every product is worked out: 0.6 ms of one core at 384 dimensions.
@@ -77,6 +77,15 @@ class Vectors:
         best = best[cosines[best] > 0]
         found = best if some is None else some[best]
         return found.astype(np.int32), cosines[best]
+
+    def distances(self, fingerprint: str, rows: Int64, asked: Float32) -> UInt16 | None:
+        """In how many dimensions the sign of each row's vector differs from float32[d], uint16[len(rows)].
+
+        None where no row has a vector, and with a numpy that cannot count bits (before 2.0).
+        """
+        if self.of(fingerprint, rows) is None or not hasattr(np, "bitwise_count"):
+            return None
+        return self._signs(fingerprint, len(rows)).distances(asked, len(rows))
 
     def _signs(self, fingerprint: str, size: int) -> Signs:
         with self._lock:

@@ -65,6 +65,13 @@ class View(Protocol):
         """
         ...
 
+    def distances(self, fingerprint: str, asked: Float32) -> UInt16 | None:
+        """In how many dimensions the sign of each row's vector differs from float32[d], uint16[size].
+
+        A compressed look at all rows. None where no row has a vector, or where it would take longer than the vectors.
+        """
+        ...
+
 
 class Index(Protocol):
     """Derived look-ups over a namespace: loaded lazily, kept fresh by the store's marks, never a second truth."""

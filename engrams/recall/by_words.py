@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engrams.arithmetic import rarity, saturate
+from engrams.arithmetic import IN_CACHE, distinct, length_norms, rarity, saturate_by
 from engrams.errors import BadSetting
 from engrams.ports import Float32, Int32, View
-from engrams.recall.derived import mean_length, once, onward
+from engrams.recall.derived import mean_length, of_threads, once, onward
 from engrams.recall.found import Found
 from engrams.step import Run, Step
 
-SORTED_SHARE = 16
+SORTED_SHARE = 4
 """Touched rows are sorted while they are less than this part of all rows; above, all rows are looked through."""
 
 DENSE_SHARE = 12
@@ -47,11 +47,15 @@ class WordScores(Step[Found, Found]):
     def __call__(self, value: Found, run: Run) -> Found:
         """Adds the signal."""
         view, scores = value.view, np.zeros(value.view.size, dtype=np.float32)
-        mean = mean_length(view)
+        norms = once(
+            view,
+            ("norms", self.k1, self.b),
+            lambda: length_norms(view.length, mean_length(view), self.k1, self.b),
+        )
         for term in value.question.terms:
             rows, counts = value.postings(term)
             if len(rows):
-                weight = saturate(counts, view.length[rows], mean, self.k1, self.b)
+                weight = saturate_by(counts, norms[rows], self.k1)
                 scores[rows] += np.float32(rarity(view.size, len(rows))) * weight
         return value.with_scores("words", scores)
 
@@ -80,7 +84,7 @@ class WindowScores(Step[Found, Found]):
         """Adds the signal."""
         view, size = value.view, value.view.size
         scores = np.zeros(size, dtype=np.float32)
-        lengths, mean = once(view, ("window lengths", self.radius), lambda: self._lengths(view))
+        norms = once(view, ("window norms", self.radius, self.k1, self.b), lambda: self._norms(view))
         held = np.zeros(size + 1, dtype=np.float32)  # the last element: what reaches beyond a thread
         for term in value.question.terms:
             rows, counts = value.postings(term)
@@ -93,22 +97,24 @@ class WindowScores(Step[Found, Found]):
                 len(rows) * DENSE_SHARE > size
             ):  # the same over all rows costs less than picking out those that count
                 idf = np.float32(rarity(size, int(np.count_nonzero(held[:-1]))))
-                scores += idf * saturate(held[:-1], lengths, mean, self.k1, self.b)
+                for begin in range(0, size, IN_CACHE):
+                    part = slice(begin, min(begin + IN_CACHE, size))
+                    scores[part] += idf * saturate_by(held[part], norms[part], self.k1)
                 held[:] = 0
                 continue
             near = _distinct(around, held)
-            weight = saturate(held[near], lengths[near], mean, self.k1, self.b)
+            weight = saturate_by(held[near], norms[near], self.k1)
             scores[near] += np.float32(rarity(size, len(near))) * weight
             held[near] = 0
         return value.with_scores("words nearby", scores)
 
-    def _lengths(self, view: View) -> tuple[Float32, float]:
+    def _norms(self, view: View) -> Float32:
         padded = np.append(view.length, np.float32(0))
         rows = np.arange(view.size, dtype=np.int32)
         total = np.zeros(view.size, dtype=np.float32)
         for at in reach(view, rows, self.radius):
             total = total + padded[at]
-        return total, float(total.mean()) if view.size else 0.0
+        return length_norms(total, float(total.mean()) if view.size else 0.0, self.k1, self.b)
 
 
 def _distinct(around: list[Int32], held: Float32) -> npt.NDArray[np.integer]:
@@ -116,7 +122,7 @@ def _distinct(around: list[Int32], held: Float32) -> npt.NDArray[np.integer]:
     touched = sum(map(len, around))
     if touched * SORTED_SHARE > len(held):
         return np.flatnonzero(held[:-1])
-    rows: npt.NDArray[np.integer] = np.unique(np.concatenate(around))
+    rows = distinct(np.concatenate(around))
     return rows[:-1] if len(rows) and rows[-1] == len(held) - 1 else rows
 
 
@@ -147,21 +153,20 @@ class SessionScores(Step[Found, Found]):
     def __call__(self, value: Found, run: Run) -> Found:
         """Adds the signal."""
         view = value.view
-        lengths, there = once(view, ("thread lengths",), lambda: _thread_lengths(view))
+        norms, there = once(view, ("thread norms", self.k1, self.b), lambda: self._norms(view))
         scores = np.zeros(view.threads, dtype=np.float32)
-        mean = float(lengths.sum()) / there
         for term in value.question.terms:
             rows, counts = value.postings(term)
             if not len(rows):
                 continue
             held = np.bincount(view.thread[rows], counts, view.threads)
             some = np.flatnonzero(held)
-            weight = saturate(held[some].astype(np.float32), lengths[some], mean, self.k1, self.b)
+            weight = saturate_by(held[some].astype(np.float32), norms[some], self.k1)
             scores[some] += np.float32(rarity(there, len(some))) * weight
-        return value.with_scores("session", scores[view.thread])
+        return value.with_scores("session", of_threads(view, scores))
 
-
-def _thread_lengths(view: View) -> tuple[Float32, int]:
-    """Term occurrences of each thread, float32[threads], and how many threads have a row (a code may have lost all)."""
-    lengths = np.bincount(view.thread, view.length, view.threads).astype(np.float32)
-    return lengths, max(int(np.count_nonzero(np.bincount(view.thread, minlength=view.threads))), 1)
+    def _norms(self, view: View) -> tuple[Float32, int]:
+        """Of each thread, float32[threads], and how many threads have a row (a code may have lost all)."""
+        lengths = np.bincount(view.thread, view.length, view.threads).astype(np.float32)
+        there = max(int(np.count_nonzero(np.bincount(view.thread, minlength=view.threads))), 1)
+        return length_norms(lengths, float(lengths.sum()) / there, self.k1, self.b), there

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from engrams.ports import Int32, View
+from engrams.arithmetic import distinct
+from engrams.ports import Int32, Int64, View
 
 Made = TypeVar("Made")
+Number = TypeVar("Number", bound=np.generic)
 
 
 def once(view: View, key: tuple[object, ...], make: Callable[[], Made]) -> Made:
@@ -40,3 +43,52 @@ def onward(view: View) -> tuple[Int32, Int32]:
         return before.astype(np.int32, copy=False), after.astype(np.int32, copy=False)
 
     return once(view, ("onward",), make)
+
+
+def threads_in_a_row(view: View) -> tuple[Int64 | None, Int64, Int64, Int32 | None]:
+    """An order in which threads lie one behind the other, where each begins and how long it is; the place of each row's.
+
+    The first and the last are None where the rows lie so already.
+    """
+
+    def make() -> tuple[Int64 | None, Int64, Int64, Int32 | None]:
+        thread, order, place = view.thread, None, None
+        begins = np.append(True, thread[1:] != thread[:-1])[: view.size]
+        if len(distinct(thread[begins])) < np.count_nonzero(begins):
+            order = np.argsort(thread, kind="stable")
+            own = thread[order]
+            begins = np.append(True, own[1:] != own[:-1])
+            place = np.empty(view.size, dtype=np.int32)
+            place[order] = np.cumsum(begins, dtype=np.int32) - np.int32(1)
+        starts = np.flatnonzero(begins)
+        return order, starts, np.diff(starts, append=view.size), place
+
+    return once(view, ("threads in a row",), make)
+
+
+def of_threads(view: View, values: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    """What each row's thread has, [size] of [threads]."""
+    _, starts, lengths, place = threads_in_a_row(view)
+    return np.repeat(values[view.thread[starts]], lengths) if place is None else values[view.thread]
+
+
+LEAST_STEADY = 4
+"""Neighbours in a thread are looked up by shifting whole columns while less than this part of the rows lies elsewhere."""
+
+
+def beside(view: View) -> tuple[tuple[Int32, int | None, Int64], ...]:
+    """For the row before and the row after each: (its number int32[size], -1 for none; how far off it mostly is; where not).
+
+    Where a thread's rows mostly lie one behind the other the second is -1 or 1 and the third the rows of which that is
+    not so; else the second is None.
+    """
+
+    def make() -> tuple[tuple[Int32, int | None, Int64], ...]:
+        own = np.arange(view.size, dtype=np.int32)
+        found: list[tuple[Int32, int | None, Int64]] = []
+        for step, shift in ((view.previous, -1), (view.following, 1)):
+            breaks = np.flatnonzero(step != own + np.int32(shift))
+            found.append((step, shift if len(breaks) * LEAST_STEADY < view.size else None, breaks))
+        return tuple(found)
+
+    return once(view, ("beside",), make)

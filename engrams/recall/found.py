@@ -75,6 +75,7 @@ class Found:
 
     `rows` int32[c], ascending; every signal is aligned with it. At first all rows are candidates. `closeness`
     float32[q, v]: how similar the pieces of the question are to those of the view, once a step has worked it out.
+    `vector` float32[d]: the question's, where its signals are guesses that want an exact look.
     """
 
     query: Query
@@ -83,6 +84,7 @@ class Found:
     rows: Int32
     signals: Mapping[str, Signal] = field(default_factory=lambda: NOTHING)
     closeness: Float32 | None = None
+    vector: Float32 | None = None
     looked_up: dict[int, tuple[Int32, Float32]] = field(default_factory=dict, compare=False, repr=False)
 
     def postings(self, term: int) -> tuple[Int32, Float32]:

@@ -8,6 +8,7 @@ from engrams.ingest.segment import SplitPassages
 from engrams.organise.embed import Embed
 from engrams.organise.entities import NameEntities
 from engrams.recall.by_meaning import StaticMaxSim
+from engrams.recall.by_signs import ExactVectors, SignScores
 from engrams.recall.by_vectors import DenseScores
 from engrams.recall.by_words import SessionScores, WindowScores, WordScores
 from engrams.recall.confidence import Confidence
@@ -61,7 +62,7 @@ ENGRAMS = Recipe(
     >> WordScores()
     >> WindowScores(radius=2)
     >> SessionScores()
-    >> DenseScores()
+    >> SignScores(otherwise=DenseScores())
     >> SpeakerMatch()
     >> DateMatch()
     >> SpokenDates()
@@ -70,6 +71,7 @@ ENGRAMS = Recipe(
     >> QuestionCues()
     >> LengthCue()
     >> Shortlist(by=SUM)
+    >> ExactVectors()
     >> StaticMaxSim(before=0.8, after=0.5)
     >> GraphScores(by=SUM)
     >> SUM

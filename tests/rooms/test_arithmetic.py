@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engrams.arithmetic import (
+    IN_BULK,
     IN_CACHE,
     IN_ONE_THREAD,
     Runs,
+    distinct,
     moments,
     products,
     ranges,
@@ -116,3 +118,17 @@ def test_products_of_more_rows_than_are_multiplied_at_once() -> None:
 def test_moments_of_more_values_than_are_worked_on_at_once() -> None:
     values = np.tile(np.array([1, 3], dtype=np.float32), IN_CACHE)
     assert moments(values) == (2.0, 1.0)
+
+
+def test_moments_in_bulk_are_those_of_wide_sums() -> None:
+    values = np.random.default_rng(1).normal(0.3, 0.1, IN_BULK + 100).astype(np.float32)
+    wide = values.astype(np.float64)
+    assert moments(values) == pytest.approx((wide.mean(), wide.std()), rel=1e-6)
+    with_zeros = np.append(wide, np.zeros(IN_BULK))
+    assert moments(values, len(with_zeros)) == pytest.approx((with_zeros.mean(), with_zeros.std()), rel=1e-6)
+    assert moments(np.full(IN_BULK + 1, 0.3, np.float32)) == (np.float32(0.3), 0.0)
+
+
+def test_distinct_numbers() -> None:
+    assert distinct(np.array([3, 1, 3, 2, 1], np.int32)).tolist() == [1, 2, 3]
+    assert distinct(np.empty(0, np.int32)).tolist() == []

@@ -32,7 +32,9 @@ Cell: TypeAlias = str | bytes | int | float | None
 
 def text_cell(text: str | None) -> str | bytes | None:
     """A text, or None, as a cell."""
-    return text if text is None or is_unicode(text) else text.encode("utf-8", "surrogatepass")
+    return (
+        text if text is None or text.isascii() or is_unicode(text) else text.encode("utf-8", "surrogatepass")
+    )
 
 
 def text_of(cell: Any) -> Any:

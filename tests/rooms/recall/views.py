@@ -99,6 +99,14 @@ class HandView:
         ][:count]
         return np.array([-i for i, _ in best], np.int32), np.array([c for _, c in best], np.float32)
 
+    def distances(self, fingerprint: str, asked: Float32) -> UInt16 | None:
+        values = self.vectors(fingerprint)
+        if values is None:
+            return None
+        return np.array(
+            [sum((v > 0) != (a > 0) for v, a in zip(row, asked, strict=True)) for row in values], np.uint16
+        )
+
 
 SIMILAR = {(0, 1): 0.8, (0, 2): 0.4, (3, 4): 0.5}
 """Cosines between pieces of the hand table; others are 0, each with itself 1."""
