@@ -12,10 +12,11 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from engrams.errors import BadSetting, EngramsError, NeedsExtra, NotFound, RateLimited, StoreError
-from engrams.lifecycle import consolidating, embedding, rebuilding
+from engrams.lifecycle import consolidating, embedding, rebuilding, upkeep
 from engrams.lifecycle.later import told
 from engrams.lifecycle.opening import CURRENT, House
 from engrams.lifecycle.replaying import catch_up, replay
+from engrams.lifecycle.upkeep import UPKEEP
 from engrams.recipe import Recipe
 from engrams.recipes.catalogue import CATALOGUE, recipe_named
 from engrams.records import Job, new_event_id
@@ -85,13 +86,16 @@ KINDS: Mapping[str, Callable[[House, Job], int]] = MappingProxyType(
         "rebuild": _rebuild,
         "reembed": _reembed,
         "catch-up": _catch_up,
+        upkeep.FINISH_ERASING: upkeep.finish_erasing,
+        upkeep.RETENTION: upkeep.apply_rules,
     }
 )
 
 
 def work(house: House, *, most: int | None = None, allowance: Allowance = Allowance()) -> Worked:
-    """Does jobs that are due until none is left, or `most` were begun."""
+    """Does jobs that are due, those that the store needs by itself among them, until none is left or `most` were begun."""
     name = f"{os.getpid()}-{new_event_id()}"
+    upkeep.put_due(house)
     done = again = dead = 0
     while most is None or done + again + dead < most:
         if _used_up(house, allowance):
@@ -99,6 +103,8 @@ def work(house: House, *, most: int | None = None, allowance: Allowance = Allowa
         now = house.clock.now()
         job = house.store.jobs.lease(name, now, now + timedelta(seconds=LEASE_SECONDS), list(KINDS))
         if job is None:
+            if upkeep.put_due(house):
+                continue
             break
         outcome = _attempt(house, job, name)
         done += outcome == "done"
@@ -110,11 +116,11 @@ def work(house: House, *, most: int | None = None, allowance: Allowance = Allowa
 def _attempt(house: House, job: Job, name: str) -> str:
     try:
         with _heartbeat(house, job, name):
-            recipe = house.recipe if job.recipe == house.recipe.name else recipe_named(job.recipe)
+            recipe = house.recipe if job.recipe in ("", house.recipe.name) else recipe_named(job.recipe)
             tokens = KINDS[job.kind](house.running(recipe), job)
     except EngramsError as failed:
         # A step's own failure comes as StepFailed; whatever is no error of ours ends the worker, and the lease runs out.
-        given_up = job.attempts >= MOST_ATTEMPTS
+        given_up = job.attempts >= MOST_ATTEMPTS and job.kind not in UPKEEP
         again_at = None if given_up else house.clock.now() + timedelta(seconds=_wait(job, failed))
         house.store.jobs.fail(job.id, name, told(failed), again_at)
         return "dead" if given_up else "again"
@@ -126,7 +132,7 @@ def _attempt(house: House, job: Job, name: str) -> str:
 
 def _wait(job: Job, failed: EngramsError) -> float:
     """Seconds until the next attempt: doubling, with jitter so that many workers do not come back at once."""
-    longest: float = min(FIRST_WAIT * 2.0 ** (job.attempts - 1), LONGEST_WAIT)
+    longest: float = min(FIRST_WAIT * 2.0 ** min(job.attempts - 1, MOST_ATTEMPTS), LONGEST_WAIT)
     asked = (failed.retry_after or 0.0) if isinstance(failed, RateLimited) else 0.0
     return max(asked, longest * random.uniform(0.5, 1.0))
 

@@ -38,6 +38,13 @@ def job_for(house: House, kind: str, namespace: str, payload: dict[str, object] 
     return replace(made, once=hashlib.sha256("\x1f".join(parts).encode()).hexdigest())
 
 
+def upkeep_job(house: House, kind: str) -> Job:
+    """A job of the store itself, whatever the recipe; one waits at a time."""
+    now = house.clock.now()
+    once = hashlib.sha256(kind.encode()).hexdigest()
+    return Job(new_event_id(), kind, once[:32], "default", "", now, now, once=once)
+
+
 def _job(
     house: House, kind: str, namespace: str, line: str, payload: dict[str, object], error: Exception | None
 ) -> Job:

@@ -18,7 +18,7 @@ from engrams.errors import Busy, NotFound, Unavailable
 from engrams.ports import Store, Where
 from engrams.records import Row, Scope
 from engrams.store import open_store
-from engrams.store.postgres import erasing, writing
+from engrams.store.postgres import care, erasing, writing
 from engrams.store.postgres.local import LocalServer
 from tests.contracts.stores import HERE, add, at, commit_of, erase, from_event, said
 from tests.postgres_server import SERVER
@@ -196,6 +196,60 @@ def test_an_older_snapshot_makes_an_erase_pending_and_its_end_makes_it_done() ->
         assert list(store.events([one.id])) == []
         old.execute("rollback")
     assert erase(store, two).state == "done"
+    store.close()
+
+
+def noted(store: Store) -> bool:
+    """Whether a note stands that dead rows of an erase may be left."""
+    return store.setting(erasing.UNFINISHED) is not None
+
+
+def test_the_note_of_an_erase_is_part_of_it_and_whoever_opens_next_finishes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = SERVER.fresh()
+    store = open_store(url, wait=20)
+    event = said("one")
+    add(store, event, said("two"))
+    with pytest.raises(NotFound):
+        erase(store, said("never written"))
+    assert not noted(store)
+
+    def killed(*_args: Any) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(care, "scrub", killed)  # after the commit, before a dead row is out
+        with pytest.raises(KeyboardInterrupt):
+            erase(store, event)
+        assert list(store.events([event.id])) == []
+        assert noted(store)
+        patch.setattr(care, "MOST_AT_ONCE", 0)
+        open_store(url, wait=20).close()  # too large to be done while it is opened
+        assert noted(store)
+    open_store(url, wait=20).close()
+    assert not noted(store)
+    store.reset()
+    assert not noted(store)
+    store.close()
+
+
+def test_a_vacuum_finishes_an_erase_once_nobody_reads_the_old_state() -> None:
+    url = SERVER.fresh()
+    store = open_store(url, wait=20)
+    event = said("one")
+    add(store, event)
+    with psycopg.connect(SERVER.url, autocommit=True) as old:
+        old.execute("begin isolation level repeatable read")
+        old.execute("select 1")
+        assert erase(store, event).state == "pending"
+        store.vacuum()
+        assert noted(store)
+        assert not store.finish_erasing()
+        old.execute("rollback")
+    store.vacuum()
+    assert not noted(store)
+    assert store.finish_erasing()
     store.close()
 
 

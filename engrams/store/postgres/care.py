@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import Connection, sql
 from psycopg import errors as pg
 
+from engrams.errors import Denied
 from engrams.records import Problem
 from engrams.store.cells import OPEN
 from engrams.store.postgres.auditing import broken_seals
@@ -124,28 +126,60 @@ def _rights(db: Connection[Any], schema: str) -> Iterator[Problem]:
 _NOT_YET = re.compile(r"(\d+) (?:are dead but not yet removable|dead row versions cannot be removed yet)")
 
 
-def scrub(db: Connection[Any], schema: str, tables: Sequence[str]) -> bool:
-    """Takes the dead rows of these tables out; False where some may be left: others still read the old state, or
-    this user may not do it."""
+#: Seconds an erase waits for others who hold a table.
+SCRUB_WAIT = 1.0
+#: Bytes of tables that opening a memory takes dead rows out of: about a second. Larger ones wait for a job or `vacuum`.
+MOST_AT_ONCE = 256 * 2**20
+
+
+@contextmanager
+def _listening(db: Connection[Any], wait: float) -> Iterator[list[str]]:
+    """What the server says during a block in which statements wait so many seconds for locks."""
     said: list[str] = []
 
     def listen(notice: psycopg.errors.Diagnostic) -> None:
         said.append(f"{notice.severity_nonlocalized} {notice.message_primary} {notice.message_detail or ''}")
 
+    db.execute(f"set lock_timeout = {max(int(wait * 1000), 1)}")
     db.add_notice_handler(listen)
-    names = sql.SQL(", ").join([sql.Identifier(schema, table) for table in tables])
     try:
-        db.execute(sql.SQL("vacuum (verbose) {}").format(names), prepare=False)
-    except (pg.LockNotAvailable, pg.InsufficientPrivilege, pg.QueryCanceled):
-        return False
+        yield said
     finally:
         db.remove_notice_handler(listen)
+        if not db.closed:
+            db.execute("reset lock_timeout")
+
+
+def _all_gone(said: Sequence[str], tables: int) -> bool:
+    """Whether the server took every dead row out of so many tables, by what it said."""
     counts = [int(count) for each in said for count in _NOT_YET.findall(each)]
-    skipped = any(each.startswith("WARNING") for each in said)
-    return len(counts) >= len(tables) and not any(counts) and not skipped
+    return len(counts) >= tables and not any(counts)
 
 
-def vacuum(db: Connection[Any], schema: str) -> None:
-    """Writes every table anew, without what was erased; others wait meanwhile."""
-    for table in (*SPREAD, "settings"):
-        db.execute(sql.SQL("vacuum (full, analyze) {}").format(sql.Identifier(schema, table)), prepare=False)
+def scrub(db: Connection[Any], schema: str, tables: Sequence[str], wait: float) -> bool:
+    """Takes the dead rows of these tables out; False where some may be left: others still read the old state, or
+    this user may not do it."""
+    names = sql.SQL(", ").join([sql.Identifier(schema, table) for table in tables])
+    with _listening(db, wait) as said:
+        try:
+            db.execute(sql.SQL("vacuum (verbose) {}").format(names), prepare=False)
+        except (pg.LockNotAvailable, pg.InsufficientPrivilege, pg.QueryCanceled, pg.ReadOnlySqlTransaction):
+            return False
+    return _all_gone(said, len(tables)) and not any(each.startswith("WARNING") for each in said)
+
+
+def vacuum(db: Connection[Any], schema: str, wait: float) -> bool:
+    """Writes every table anew, without what was erased; others wait meanwhile. False where an older snapshot is in use.
+
+    Raises:
+        Denied: this user does not own a table, so that it stays as it is.
+    """
+    tables = (*SPREAD, "settings")
+    with _listening(db, wait) as said:
+        for table in tables:
+            named = sql.Identifier(schema, table)
+            db.execute(sql.SQL("vacuum (full, verbose, analyze) {}").format(named), prepare=False)
+    refused = [each.removeprefix("WARNING ").strip() for each in said if each.startswith("WARNING")]
+    if refused:
+        raise Denied(f"this user may not write the tables anew ({refused[0]}); see docs/postgres.md, Rights")
+    return _all_gone(said, len(tables))

@@ -22,6 +22,7 @@ from engrams.store.postgres.inserting import insert
 from engrams.store.postgres.jobs import forget_errors
 from engrams.store.postgres.positions import Position, hold, hold_all
 from engrams.store.postgres.schema import TABLES
+from engrams.store.postgres.settings import set_setting
 from engrams.store.postgres.writing import look_up_first
 from engrams.store.rules import first_event
 from engrams.store.supports import Version, erase_note, follow, require_all, why_digest, without
@@ -117,6 +118,9 @@ def erase(
     deletion = doomed.deletion(links)
     append_audit(db, position, at, actor, "erase", scope.namespace, list(doomed.events), erase_note(deletion))
     position.write(db)
+    # In this transaction: a kill before the dead rows are out leaves word of them. The last erase's note stands for all
+    # before it, whose dead rows go with its own.
+    set_setting(db, UNFINISHED, deletion.digest)
     return deletion
 
 
@@ -192,3 +196,4 @@ def reset(db: Connection[Any], at: datetime) -> None:
     append_audit(db, positions[ANY], at, "store", "reset", "*", [], "everything")
     for position in positions.values():
         position.write(db)
+    set_setting(db, UNFINISHED, f"reset {time_cell(at)}")

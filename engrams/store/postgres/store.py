@@ -11,6 +11,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from engrams.errors import Busy, Full, Unavailable
 from engrams.ports import Commit, EntryColumns, EntryRow, Float32, Int64, Mark, Where
 from engrams.ports.payloads import GRACE
 from engrams.records import (
@@ -50,7 +51,6 @@ from engrams.store.postgres.connections import Connections, Sight
 from engrams.store.postgres.jobs import PostgresJobs
 from engrams.store.postgres.opening import open_connections
 from engrams.store.postgres.payloads import PostgresPayloads
-from engrams.store.postgres.schema import TABLES
 from engrams.store.sqlite import SqliteStore
 from engrams.store.sqlite.shelf import take_over
 
@@ -79,7 +79,15 @@ class PostgresStore:
             Unavailable: no server, no database, no pgvector.
             NewerSchema: written by a later version.
         """
-        return cls(open_connections(url, wait))
+        store = cls(open_connections(url, wait))
+        try:
+            store._scrub(
+                care.MOST_AT_ONCE, wait=0
+            )  # what an erase before had to leave, as far as it goes now
+        except BaseException:
+            store.close()
+            raise
+        return store
 
     @property
     def location(self) -> str:
@@ -145,10 +153,7 @@ class PostgresStore:
             return done
 
         deletion = self._connections.writing(sight, work)
-        if self._scrub(erasing.TOUCHED):
-            return deletion
-        self.set_setting(erasing.UNFINISHED, deletion.digest)
-        return replace(deletion, state="pending")
+        return deletion if self._scrub() else replace(deletion, state="pending")
 
     def touch(self, rows: Sequence[Row], at: datetime) -> None:
         """Counts a recall of these engram versions."""
@@ -159,7 +164,7 @@ class PostgresStore:
     def reset(self) -> None:
         """Erases everything but the audit."""
         self._connections.writing(WHOLE, lambda db: erasing.reset(db, datetime.now(UTC)))
-        self._scrub(tuple(TABLES))
+        self._scrub()
 
     def looked(self, writer: str, namespace: str, number: int) -> None:
         """Notes that a writer has looked at every journal entry of the namespace's tenant up to a number."""
@@ -184,17 +189,26 @@ class PostgresStore:
 
     def finish_erasing(self) -> bool:
         """Takes out the dead rows that an erase had to leave; True when none are left, False while somebody reads them."""
+        return self._scrub(wait=self._connections.wait)
+
+    def _scrub(self, most: int | None = None, wait: float = care.SCRUB_WAIT) -> bool:
         mark = self.setting(erasing.UNFINISHED)
         if mark is None:
             return True
-        if not self._scrub(erasing.TOUCHED):
+        if most is not None and self._bytes() > most:
             return False
-        self._connections.writing(WHOLE, lambda db: settings.drop_setting(db, erasing.UNFINISHED, mark))
-        return True
+        try:
+            with self._connections.outside() as db:
+                if not care.scrub(db, self._connections.address.schema, erasing.TOUCHED, wait):
+                    return False
+            self._connections.writing(WHOLE, lambda db: settings.drop_setting(db, erasing.UNFINISHED, mark))
+            return True
+        except (Busy, Full, Unavailable):  # what was asked for is done and on disk; only the dead rows wait
+            return False
 
-    def _scrub(self, tables: Sequence[str]) -> bool:
-        with self._connections.outside() as db:
-            return care.scrub(db, self._connections.address.schema, tables)
+    def _bytes(self) -> int:
+        with self._connections.reading(WHOLE) as db:
+            return reading.size_of(db, self._connections.address.schema)
 
     # --- reading
 
@@ -419,8 +433,8 @@ class PostgresStore:
         mark = self.setting(erasing.UNFINISHED)
         self.payloads.collect(datetime.now(UTC) - GRACE)
         with self._connections.outside() as db:
-            care.vacuum(db, self._connections.address.schema)
-        if mark is not None:
+            whole = care.vacuum(db, self._connections.address.schema, self._connections.wait)
+        if mark is not None and whole:
             self._connections.writing(WHOLE, lambda db: settings.drop_setting(db, erasing.UNFINISHED, mark))
 
     def audit(self, *, after: int = 0, limit: int = 100) -> list[Mapping[str, Json]]:

@@ -13,6 +13,8 @@ from engrams.errors import BadSetting, NotFound, UnknownName, UsageError
 from engrams.lifecycle import jobs
 from engrams.lifecycle.jobs import MOST_ATTEMPTS
 from engrams.recipes.reference import BM25
+from engrams.store.postgres import care as postgres_care
+from engrams.store.sqlite import care as sqlite_care
 from tests.rooms.lifecycle.failing import FAULTS, FRAGILE, TIDY, Ticking
 
 
@@ -279,3 +281,46 @@ def test_consolidate_keeps_what_is_pinned_and_tells_why(place: str, clock: Ticki
         )
         assert last.at - memory.history(gone)[0].at < timedelta(seconds=1)
         assert memory.consolidate().changed == 0
+
+
+def test_a_worker_finishes_an_erase_whose_bytes_had_to_stay(
+    memory: Memory, clock: Ticking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt = memory.add("A medlar.")
+    with monkeypatch.context() as patch:
+        for care in (sqlite_care, postgres_care):
+            patch.setattr(
+                care, "scrub", lambda *_args: False
+            )  # as if somebody read the old state all the time
+        assert memory.delete(receipt.event_ids[0]).state == "pending"
+        for _ in range(MOST_ATTEMPTS + 2):  # it waits for as long as it takes, and is never given up
+            assert memory.work().again == 1
+            clock.move(hours=1)
+        [job] = memory.jobs("waiting")
+        assert (job.kind, job.recipe, job.attempts) == ("finish-erasing", "", MOST_ATTEMPTS + 2)
+        assert "still in use by another program" in str(job.error)
+    assert memory.work().done == 1
+    assert memory._house.store.settings("erase:") == {}
+    assert (memory.jobs(), memory.work()) == ([], jobs.Worked())
+
+
+def test_a_worker_applies_the_rules_once_a_day_and_when_they_change(memory: Memory, clock: Ticking) -> None:
+    old = memory.add("An old quince.")
+    clock.move(days=10)
+    memory.add("A new quince.")
+    assert memory.work() == jobs.Worked()  # no rule, nothing to do
+    memory.retain("default", max_age_days=30)
+    assert memory.work().done == 1
+    assert len(memory.log()) == 2
+    assert memory.work() == jobs.Worked()  # today is done
+    memory.retain("default", max_age_days=7)
+    assert memory.work().done == 1
+    assert [e.content for e in memory.log()] == ["A new quince."]
+    assert [row["action"] for row in memory.audit()][-1] == "erase"
+    clock.move(days=8)
+    assert memory.work().done == 1
+    assert memory.log().items == ()
+    memory.retain("default")
+    clock.move(days=8)
+    assert memory.work() == jobs.Worked()
+    assert old.event_ids[0] not in str(memory.jobs())
