@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from itertools import islice
 
-from engrams.errors import BadSetting, ModelError, StepFailed
+from engrams.errors import BadSetting, ModelError, OverBudget, StepFailed
 from engrams.ingest.messages import normalise
 from engrams.lifecycle.admitting import admit
 from engrams.lifecycle.embedding import entries_of, require_embedder, settings_of
@@ -164,12 +164,33 @@ def add(
         if not isinstance(idempotency_key, str) or not 0 < len(idempotency_key) <= LONGEST_KEY:
             raise BadSetting("idempotency_key", idempotency_key, f"text of 1 to {LONGEST_KEY} characters")
         idempotency = (idempotency_key, _digest(said, scope, when, extra))
-    kept = admit(house, said, scope, extra)
+    kept = admit(house, said, scope, extra, room=False)
     if not kept:
         return Receipt(scope.namespace, (), withheld=len(said))
-    events = events_of(house, kept, scope, occurred_at=when, metadata=extra)
-    receipt = commit_new(house, events, scope, action="add", idempotency=idempotency)
+    receipt = _repeated(house, scope, kept, idempotency)
+    if receipt is None:
+        events = events_of(house, kept, scope, occurred_at=when, metadata=extra)
+        receipt = commit_new(house, events, scope, action="add", idempotency=idempotency)
     return replace(receipt, withheld=len(said) - len(kept)) if len(kept) < len(said) else receipt
+
+
+def _repeated(
+    house: House, scope: Scope, kept: Sequence[Message], idempotency: tuple[str, str] | None
+) -> Receipt | None:
+    """The first receipt where the namespace has no room because this very call was carried out before; else None.
+
+    Raises:
+        OverBudget: a quota of the namespace would be passed by something new.
+    """
+    try:
+        require_room(house, scope, kept)
+    except OverBudget:
+        # Looked for after the quota was counted: also one that another process wrote at this moment is found.
+        first = None if idempotency is None else house.store.first_receipt(scope.namespace, *idempotency)
+        if first is None:
+            raise
+        return first
+    return None
 
 
 def add_many(
