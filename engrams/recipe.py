@@ -27,7 +27,8 @@ class Recipe:
 
     `differs` says in which points the recipe departs from its paper. `needs` names what must be there to run it:
     "embedder", "chat", or nothing. `writer` is the name under which what it derives stands in a store, by default its own:
-    recipes with the same write chain share one, and so what they derived.
+    recipes with the same write chain share one, and so what they derived. `unit`: how many messages of a conversation the
+    write chain is given at a time, in their order, so that each sees what those before it left; 0: as they come.
     """
 
     name: str
@@ -39,10 +40,13 @@ class Recipe:
     differs: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     writer: str = field(default="", repr=False)
+    unit: int = field(default=0, repr=False)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name):
             raise BadSetting("name", self.name, "lower-case words joined by '-'", "recipe")
+        if self.unit < 0:
+            raise BadSetting("unit", self.unit, "a number of messages, 0 or more", "recipe")
         if not self.writer:
             object.__setattr__(self, "writer", self.name)
 
@@ -122,7 +126,8 @@ class Recipe:
 
     def fingerprint(self) -> str:
         """Twelve hex digits that change when any step or parameter does."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
+        unit = f" unit={self.unit}" if self.unit else ""
+        return hashlib.sha256(f"{self!r}{unit}".encode()).hexdigest()[:12]
 
     def card(self) -> str:
         """The recipe on one screen: paper, chains with parameters, needs, departures."""
@@ -133,6 +138,8 @@ class Recipe:
                 + (f" {self.paper.url}" if self.paper.url else "")
             )
         lines.append(f"  needs: {', '.join(self.needs) or 'nothing'}")
+        if self.unit:
+            lines.append(f"  unit: {self.unit} message{'s' if self.unit > 1 else ''} at a time")
         for name, chain in self.chains().items():
             asks = f" asks a model to {', '.join(self.asks(name))}" if self.asks(name) else ""
             lines.append(f"  {name}:{asks}")

@@ -44,7 +44,8 @@ def replay(house: House, entries: Sequence[Event]) -> int:
     tokens = 0
     for run in _runs(entries):
         if run[0].kind == "message":
-            tokens += derive_again(house, run)
+            for unit in units(run, house.recipe.unit):
+                tokens += derive_again(house, unit)
         else:
             for note in run:
                 _follow(house, note)
@@ -139,6 +140,19 @@ def _commit(
             settings=settings_of(house, entries),
         )
     )
+
+
+def units(events: Sequence[Event], size: int) -> Iterator[Sequence[Event]]:
+    """Messages as a write chain is given them: at most `size` at a time, of one conversation, in their order; 0: all."""
+    if not size:
+        yield events
+        return
+    lines: dict[str, list[Event]] = {}
+    for event in events:
+        lines.setdefault(event.session or event.thread, []).append(event)
+    for line in lines.values():
+        for start in range(0, len(line), size):
+            yield line[start : start + size]
 
 
 def _runs(entries: Sequence[Event]) -> Iterator[list[Event]]:

@@ -119,7 +119,7 @@ def commit_new(
 
 def _drafted(house: House, events: tuple[Event, ...], scope: Scope) -> tuple[Draft, tuple[Job, ...]]:
     """What the write chain makes of events, or the events alone and the jobs that will."""
-    if house.recipe.asks("write"):
+    if house.recipe.asks("write") or (house.recipe.unit and len(events) > house.recipe.unit):
         return Draft(events), derive_jobs(house, events)
     try:
         return derive(house, events, scope), ()

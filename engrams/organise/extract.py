@@ -1,0 +1,163 @@
+"""Extracts statements: what a reader would note down of a conversation, one by one; by a model, or sentence by sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from engrams.errors import BadSetting
+from engrams.organise.facts import sentences
+from engrams.ports import Ask, Where
+from engrams.prompts import Prompt
+from engrams.records import Draft, Engram, Event, Scope, derived_id
+from engrams.step import Run, Step
+from engrams.words import STOP_WORDS, words
+
+FACTS = {
+    "type": "object",
+    "properties": {"facts": {"type": "array", "items": {"type": "string"}}},
+    "required": ["facts"],
+}
+
+
+@dataclass(frozen=True)
+class ExtractFacts(Step[Draft, Draft]):
+    """Asks a model for the facts in the messages of a draft; each becomes an engram of kind `fact`. One call.
+
+    The model is shown the `recent` (>= 0) messages that went before, to know what "it" and "there" are; facts are asked of
+    the new ones alone. `roles` are whose words count (none: everybody's). A fact rests on all messages of the draft whose
+    words counted: the recipe's `unit` says how many these are.
+
+    Source: Mem0 (Chhikara et al. 2025), section 2.1, the extraction phase: 10 recent messages. Its rolling summary of the
+    conversation is not among them here.
+    Without a model: the sentences themselves (`TakeSentences`).
+    """
+
+    asks: ClassVar[tuple[str, ...]] = ("extract",)
+
+    recent: int = 10
+    roles: tuple[str, ...] = ()
+    prompt: Prompt = Prompt("facts")
+
+    def __post_init__(self) -> None:
+        if self.recent < 0:
+            raise BadSetting("ExtractFacts.recent", self.recent, "a number of messages, at least 0")
+
+    def __call__(self, value: Draft, run: Run) -> Draft:
+        """Asks and adds.
+
+        Raises:
+            ModelError: the model failed, or twice gave what is no list of facts.
+        """
+        said = spoken(value.events, self.roles)
+        if not said:
+            return value
+        before = before_this(said, self.recent, run)
+        answer = run.chat.ask(
+            Ask("extract", self.prompt, {"earlier": dialogue(before), "messages": dialogue(said)}, FACTS)
+        )
+        facts = [" ".join(fact.split()) for fact in (answer.value or {})["facts"]]
+        return with_facts(value, said, [fact for fact in facts if fact], run)
+
+    def without_model(self) -> Step[Draft, Draft]:
+        """The counterpart that asks no model."""
+        return TakeSentences(roles=self.roles)
+
+
+@dataclass(frozen=True)
+class TakeSentences(Step[Draft, Draft]):
+    """Takes each sentence that states something for a fact of its speaker; questions and small talk are left out.
+
+    A statement has at least `words` (>= 1) words of content. In place of a model's facts: nothing is made clearer, and nothing
+    is made up.
+    """
+
+    words: int = 3
+    roles: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.words < 1:
+            raise BadSetting("TakeSentences.words", self.words, "a number of words, at least 1")
+
+    def __call__(self, value: Draft, run: Run) -> Draft:
+        """Adds the facts."""
+        made = value
+        for event in spoken(value.events, self.roles):
+            told = [
+                s
+                for s in sentences(event.content)
+                if not s.rstrip().endswith(("?", "？"))
+                and sum(w not in STOP_WORDS for w in words(s)) >= self.words
+            ]
+            made = with_facts(made, (event,), told, run)
+        return made
+
+
+def spoken(events: Sequence[Event], roles: tuple[str, ...] = ()) -> tuple[Event, ...]:
+    """The messages among events that say something, of these roles (none: any)."""
+    return tuple(
+        e for e in events if e.kind == "message" and e.content.strip() and (not roles or e.role in roles)
+    )
+
+
+def before_this(events: Sequence[Event], most: int, run: Run) -> tuple[Event, ...]:
+    """The last messages of the same conversation that were journalled before these, at most `most`, oldest first."""
+    if not most or not events:
+        return ()
+    here = Scope(events[0].namespace, session=events[0].session)
+    ids = {e.id for e in events}
+    found: list[Event] = []
+    # The journal is read backwards; events of later jobs may already stand in it.
+    newest = run.store.journal(here, Where(), limit=most + len(ids) + LOOKED_PAST, newest_first=True)
+    for _, event in newest:
+        if event.id not in ids and event.id < events[0].id:
+            found.append(event)
+    return tuple(reversed(found[:most]))
+
+
+#: Messages journalled after those at work that are looked past at most, where a job is behind.
+LOOKED_PAST = 500
+
+
+def dialogue(events: Sequence[Event]) -> str:
+    """Messages as a model reads them: day, speaker, words."""
+    return "\n".join(f"[{e.occurred_at:%Y-%m-%d}] {e.speaker or e.role}: {e.content}" for e in events)
+
+
+def with_facts(value: Draft, events: Sequence[Event], facts: Sequence[str], run: Run) -> Draft:
+    """A draft with facts that rest on these messages."""
+    last = events[-1]
+    ids = tuple(e.id for e in events)
+    speakers = {e.speaker for e in events}
+    held = sum(e.kind == "fact" and e.sources == ids for e in value.engrams)
+    made = [
+        Engram(
+            id=derived_id(run.recipe, "fact", ids, held + ordinal),
+            namespace=last.namespace,
+            recipe=run.recipe,
+            kind="fact",
+            content=fact,
+            occurred_at=last.occurred_at,
+            recorded_at=last.recorded_at,
+            sources=ids,
+            role=last.role if len(events) == 1 else "",
+            speaker=last.speaker if len(speakers) == 1 else None,
+            session=last.session,
+            agent_id=last.agent_id,
+            run_id=last.run_id,
+            thread=last.thread,
+            metadata=last.metadata,
+        )
+        for ordinal, fact in enumerate(facts)
+    ]
+    return replace(value, engrams=(*value.engrams, *made))
+
+
+_EDGES = re.compile(r"^\W+|\W+$")
+
+
+def plain(text: str) -> str:
+    """A text as repeats are told by: folded, without what stands around its words."""
+    return _EDGES.sub("", " ".join(text.casefold().split()))

@@ -1,0 +1,202 @@
+"""Reconciles new facts with what stands nearest to them: a judge says add, update, delete or nothing, one alphabet for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, cast
+
+from engrams.errors import BadSetting
+from engrams.organise.extract import plain
+from engrams.organise.facts import read_fact, sentences
+from engrams.organise.reconcile import decide
+from engrams.ports import Ask
+from engrams.prompts import Prompt
+from engrams.records import Change, Decision, Draft, Engram, EventId, Query, Ranked, Scope
+from engrams.step import Run, Step
+
+Operation = Literal["ADD", "UPDATE", "MERGE", "DELETE", "INVALIDATE", "NOOP"]
+OPERATIONS: tuple[Operation, ...] = ("ADD", "UPDATE", "DELETE", "NOOP")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is judged at once: new facts, and the standing ones they are held against, best first."""
+
+    facts: tuple[Engram, ...]
+    old: tuple[Engram, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is done about fact number `fact` (from 0): `operation`, on `old` (from 0; -1: none), with the text it should have."""
+
+    fact: int
+    operation: Operation
+    old: int = -1
+    text: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class AskVerdicts(Step[Case, tuple[Verdict, ...]]):
+    """Asks a model what to do about each new fact; both lists are numbered from 1, so that it cannot make up an id. One call.
+
+    Source: Mem0 (Chhikara et al. 2025), section 2.1, the update phase; Memory-R1 (2025) takes its operations and prompt over.
+    Without a model: repeats and outright changes, by rules (`RuleVerdicts`).
+    """
+
+    asks: ClassVar[tuple[str, ...]] = ("reconcile",)
+
+    operations: tuple[Operation, ...] = OPERATIONS
+    prompt: Prompt = Prompt("reconcile")
+
+    def __post_init__(self) -> None:
+        if "ADD" not in self.operations:
+            raise BadSetting("AskVerdicts.operations", self.operations, "operations with 'ADD' among them")
+
+    def __call__(self, value: Case, run: Run) -> tuple[Verdict, ...]:
+        """Asks.
+
+        Raises:
+            ModelError: the model failed, or twice gave what are no decisions.
+        """
+        answer = run.chat.ask(
+            Ask(
+                "reconcile",
+                self.prompt,
+                {"memories": numbered(value.old), "facts": numbered(value.facts)},
+                self._schema(),
+            )
+        )
+        return tuple(
+            Verdict(
+                int(d["fact"]) - 1,
+                cast(Operation, d["operation"]),
+                int(d.get("memory") or 0) - 1,
+                " ".join(str(d.get("text") or "").split()),
+            )
+            for d in (answer.value or {})["decisions"]
+        )
+
+    def without_model(self) -> Step[Case, tuple[Verdict, ...]]:
+        """The counterpart that asks no model."""
+        return RuleVerdicts()
+
+    def _schema(self) -> Mapping[str, object]:
+        one = {
+            "type": "object",
+            "properties": {
+                "fact": {"type": "integer", "minimum": 1},
+                "operation": {"type": "string", "enum": list(self.operations)},
+                "memory": {"type": "integer", "minimum": 0},
+                "text": {"type": "string"},
+            },
+            "required": ["fact", "operation"],
+        }
+        return {
+            "type": "object",
+            "properties": {"decisions": {"type": "array", "items": one}},
+            "required": ["decisions"],
+        }
+
+
+@dataclass(frozen=True)
+class RuleVerdicts(Step[Case, tuple[Verdict, ...]]):
+    """NOOP for a fact that stands word for word, INVALIDATE for what it ends by the rules of `Supersede`, else ADD.
+
+    In place of a model: it never rewrites, and misses every change that is not said outright.
+    """
+
+    def __call__(self, value: Case, run: Run) -> tuple[Verdict, ...]:
+        """Judges."""
+        made: list[Verdict] = []
+        for number, fact in enumerate(value.facts):
+            repeats = [n for n, old in enumerate(value.old) if plain(old.content) == plain(fact.content)]
+            if repeats:
+                made.append(Verdict(number, "NOOP", repeats[0], why="said before"))
+                continue
+            made.append(Verdict(number, "ADD"))
+            read = [f for s in sentences(fact.content) if (f := read_fact(s)) is not None]
+            for n, old in enumerate(value.old):
+                if old.speaker == fact.speaker and old.occurred_at <= fact.occurred_at:
+                    found = next((d for f in read if (d := decide(f, fact, old)) is not None), None)
+                    if found is not None:
+                        made.append(Verdict(number, "INVALIDATE", n, why=found.reason))
+        return tuple(made)
+
+
+@dataclass(frozen=True)
+class Reconcile(Step[Draft, Draft]):
+    """Holds the new engrams of `kind` in a draft against those that `find` gives for each, and does as `judge` says.
+
+    ADD keeps a new one; NOOP leaves it out; UPDATE and MERGE rewrite the standing one, which then rests on both; DELETE
+    archives it, INVALIDATE closes it at the time of the new one: both keep its history. A new one about which nothing, or
+    nothing that can be done, was decided is kept. With `each` every new one is judged by itself, else all at once
+    against all that was found. What stands is judged once: the first decision about it holds.
+
+    Source: Mem0 (Chhikara et al. 2025), section 2.1: 10 similar memories; its code takes 5 for each fact and one call.
+    """
+
+    find: Step[Query, Ranked[Engram]]
+    judge: Step[Case, tuple[Verdict, ...]] = AskVerdicts()
+    kind: str = "fact"
+    each: bool = False
+
+    def __call__(self, value: Draft, run: Run) -> Draft:
+        """Judges and applies."""
+        new = [e for e in value.engrams if e.kind == self.kind and e.state == "active"]
+        dropped: set[str] = set()
+        decisions: dict[str, Decision] = {}
+        for facts in [(fact,) for fact in new] if self.each else [tuple(new)]:
+            old = [e for e in self._standing(facts, run) if e.id not in decisions]
+            if not old:  # nothing to hold them against: no judge need be asked
+                continue
+            case = Case(facts, tuple(old))
+            for verdict in self.judge(case, run):
+                apply(verdict, case, dropped, decisions)
+        return replace(
+            value,
+            engrams=tuple(e for e in value.engrams if e.id not in dropped),
+            decisions=(*value.decisions, *decisions.values()),
+        )
+
+    def _standing(self, facts: Sequence[Engram], run: Run) -> list[Engram]:
+        found: dict[str, Engram] = {}
+        for fact in facts:
+            query = Query(fact.content, Scope(fact.namespace), writer=run.recipe)
+            for scored in self.find(query, run).items:
+                found.setdefault(scored.item.id, scored.item)
+        return list(found.values())
+
+
+def apply(verdict: Verdict, case: Case, dropped: set[str], decisions: dict[str, Decision]) -> None:
+    """Notes what one verdict means: which new facts are left out, what becomes of a standing one."""
+    if not 0 <= verdict.fact < len(case.facts):
+        return
+    fact = case.facts[verdict.fact]
+    old = case.old[verdict.old] if 0 <= verdict.old < len(case.old) else None
+    if verdict.operation == "NOOP":
+        dropped.add(fact.id)
+    if old is None or old.id in decisions or verdict.operation in ("ADD", "NOOP"):
+        return
+    if verdict.operation in ("UPDATE", "MERGE"):
+        changed = replace(
+            old,
+            content=verdict.text or fact.content,
+            sources=tuple(dict.fromkeys((*old.sources, *fact.sources))),
+            occurred_at=max(old.occurred_at, fact.occurred_at),
+        )
+        dropped.add(fact.id)
+    elif verdict.operation == "DELETE":
+        changed = replace(old, state="archived")
+    else:
+        changed = replace(old, state="superseded", valid_to=fact.occurred_at)
+    source = EventId(fact.sources[-1]) if fact.sources else None
+    why = verdict.why or f"{verdict.operation.lower()}: {fact.content}"
+    decisions[old.id] = Decision(cast(Change, verdict.operation), changed, why, event_id=source)
+
+
+def numbered(engrams: Sequence[Engram]) -> str:
+    """Engrams as a numbered list with the day of each."""
+    return "\n".join(f"{n}. [{e.occurred_at:%Y-%m-%d}] {e.content}" for n, e in enumerate(engrams, start=1))

@@ -1,0 +1,103 @@
+"""Finds the nearest engrams of some kinds by their vectors: the dense look-up that most published memories begin with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from engrams.arithmetic import min_max, top_k
+from engrams.errors import BadSetting, NeedsExtra
+from engrams.ports import Float32, Int64, View
+from engrams.recall.derived import once
+from engrams.recall.select import fetch
+from engrams.records import Engram, Query, Ranked, Scored
+from engrams.step import Run, Step
+
+Scale = Literal["cosine", "min-max"]
+#: Rows looked at for each engram wanted where repeated texts count once: that many copies of a text are rare.
+PER_WANTED = 8
+
+
+@dataclass(frozen=True)
+class Nearest(Step[Query, Ranked[Engram]]):
+    """The `k` (>= 1) engrams of `kinds` (none: all) whose vectors are nearest to the question's, best first.
+
+    Scores are cosines, or with `scale="min-max"` cosines moved and stretched to 0..1 over all engrams of these kinds. With
+    `distinct`, equal texts count once. With `widen`, the query's own limit goes before `k`: for the step that makes the final
+    ranking. Signal `dense`.
+
+    Source: Karpukhin et al. 2020 (dense passage retrieval); min-max as in HippoRAG 2's released code.
+    """
+
+    kinds: tuple[str, ...] = ()
+    k: int = 10
+    scale: Scale = "cosine"
+    distinct: bool = False
+    widen: bool = False
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise BadSetting("Nearest.k", self.k, "a whole number of at least 1")
+        if self.scale not in ("cosine", "min-max"):
+            raise BadSetting("Nearest.scale", self.scale, "'cosine' or 'min-max'")
+
+    def __call__(self, value: Query, run: Run) -> Ranked[Engram]:
+        """Finds.
+
+        Raises:
+            NeedsExtra: there is no embedder.
+            ModelError: the embedder failed.
+        """
+        view = run.index.view(value)
+        scores = cosines(view, value.text, self.kinds, run)
+        if self.scale == "min-max":
+            there = np.isfinite(scores)
+            scores[there] = min_max(scores[there].astype(np.float64))
+        k = value.limit if self.widen and value.limit is not None else self.k
+        wanted = top_k(allowed(view, scores), k * PER_WANTED if self.distinct else k)
+        items: list[Scored[Engram]] = []
+        said: set[str] = set()
+        for at, engram in zip(wanted, fetch(run, view, wanted), strict=True):
+            if engram is not None and not (self.distinct and engram.content in said) and len(items) < k:
+                said.add(engram.content)
+                items.append(Scored(engram, float(scores[at]), {"dense": float(scores[at])}))
+        return Ranked(value, tuple(items))
+
+
+def cosines(view: View, text: str, kinds: tuple[str, ...], run: Run) -> Float32:
+    """The cosine of each row of a view with a text, float32[size]; -inf for rows of other kinds or without a vector.
+
+    Raises:
+        NeedsExtra: there is no embedder.
+        ModelError: the embedder failed.
+    """
+    if run.embedder is None:
+        raise NeedsExtra(f"{run.recipe!r} finds by vectors, and so", "embed")
+    out = np.full(view.size, -np.inf, dtype=np.float32)
+    vectors = view.vectors(run.embedder.fingerprint)
+    rows = rows_of(view, kinds)
+    if vectors is None or not len(rows):
+        return out
+    held = vectors[rows]
+    found = held @ run.embedder.embed([text])[0]
+    out[rows] = np.where(held.any(axis=1), found, -np.inf)
+    return out
+
+
+def rows_of(view: View, kinds: tuple[str, ...]) -> Int64:
+    """The rows of some kinds (none: all), int64[n], ascending."""
+
+    def make() -> Int64:
+        if not kinds:
+            return np.arange(view.size, dtype=np.int64)
+        codes = [code for code, kind in enumerate(view.kinds) if kind in kinds]
+        return np.flatnonzero(np.isin(view.kind, codes)).astype(np.int64)
+
+    return once(view, ("rows of", kinds), make)
+
+
+def allowed(view: View, scores: Float32) -> Float32:
+    """The scores, -inf where the query may not see the row, float32[size]."""
+    return scores if view.allowed is None else np.where(view.allowed, scores, -np.inf).astype(np.float32)
