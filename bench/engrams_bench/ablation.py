@@ -120,16 +120,16 @@ def _one(
     asked = [question for question in case.questions if not question.abstain]
     if not asked:
         return
-    with tempfile.TemporaryDirectory(prefix="engrams-bench-") as place:
+    with (
+        tempfile.TemporaryDirectory(prefix="engrams-bench-") as place,
+        # The vectors of questions too are taken from the file: nothing is priced here.
+        nullcontext() if vectors is None else vectors.bulk(),
+    ):
         path = Path(place) / "memory.db"
         with Memory.open(path, ENGRAMS, embedder=embedder, actor="bench") as memory:
-            turn_of = fill(memory, case, Costs(), vectors)
+            turn_of = fill(memory, case, Costs())
         for number, variant in enumerate(wanted):
-            # The vectors of questions too are taken from the file: nothing is priced here.
-            with (
-                Memory.open(path, variant.recipe, embedder=embedder, actor="bench") as memory,
-                nullcontext() if vectors is None else vectors.bulk(),
-            ):
+            with Memory.open(path, variant.recipe, embedder=embedder, actor="bench") as memory:
                 for question in asked:
                     hits = memory.search(
                         question.text, k=max(KS), namespace=NAMESPACE, asked_at=question.asked_at

@@ -11,8 +11,7 @@ from pathlib import Path
 import click
 
 from engrams import EngramsError, Recipe
-from engrams_bench import __version__, ablation_table, feedback
-from engrams_bench.ablation_command import ablate
+from engrams_bench import __version__, ablation_table, confidence_table, feedback
 from engrams_bench.cases import Case, DataSet
 from engrams_bench.compare import compare
 from engrams_bench.convert import convert
@@ -26,6 +25,7 @@ from engrams_bench.results import read, write
 from engrams_bench.rows import Row, recipe_of, rows_of, without
 from engrams_bench.run import BUDGET, KS, Settings
 from engrams_bench.run import run as run_one
+from engrams_bench.signals_command import ablate, confident
 from engrams_bench.speed.command import speed
 from engrams_bench.speed.plots import pictures as speed_pictures
 from engrams_bench.speed.run import gather as gather_speed
@@ -36,7 +36,7 @@ from engrams_bench.speed.table import markdown as speed_markdown
 SETS = ("sample", "locomo", "longmemeval", "musique", "hotpotqa", "2wiki", "memdaily")
 RESULTS = Path("bench/results")
 PAGES = (Path("README.md"), Path("bench/README.md"))
-SCALE, RECALL = Path("docs/scale.md"), Path("docs/recall.md")
+SCALE, RECALL, SURE = Path("docs/scale.md"), Path("docs/recall.md"), Path("docs/confidence.md")
 IMAGES = Path("docs/images")
 
 
@@ -255,14 +255,15 @@ def compare_two(a: Path, b: Path) -> None:
 @click.option("--check", is_flag=True, help="Write nothing; fail when a page is not what the results say.")
 @click.option("--print", "only", is_flag=True, help="Print the tables and touch no page.")
 def report(results: Path, pages: tuple[Path, ...], check: bool, only: bool) -> None:
-    """Makes the tables of the README, of docs/recall.md and of docs/scale.md from the committed results."""
+    """Makes the tables of the README, docs/recall.md, docs/confidence.md and docs/scale.md from the results."""
     text, speeds = markdown(gather(results)), speed_markdown(gather_speed(results, list(TITLES)))
     shares = ablation_table.markdown(ablation_table.gather(results))
+    sure = confidence_table.markdown(confidence_table.gather(results))
     if only:
-        click.echo(f"{text}\n\n{shares}\n\n{speeds}")
+        click.echo("\n\n".join((text, shares, sure, speeds)))
         return
-    tables = {SCALE.name: speeds, RECALL.name: shares}
-    for page in pages or [page for page in (*PAGES, SCALE, RECALL) if page.is_file()]:
+    tables = {SCALE.name: speeds, RECALL.name: shares, SURE.name: sure}
+    for page in pages or [page for page in (*PAGES, SCALE, RECALL, SURE) if page.is_file()]:
         changed = insert(page, tables.get(page.name, text), check)
         click.echo(f"{page}: {'written' if changed else 'as the results say'}")
 
@@ -278,7 +279,11 @@ def report(results: Path, pages: tuple[Path, ...], check: bool, only: bool) -> N
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False), default=IMAGES)
 def plot(results: Path, check: bool, out: Path) -> None:
     """Draws the committed results as SVG files into the folder OUT (docs/images): recall, cost, reliability, growth."""
-    made = [*pictures(gather(results)), *speed_pictures(gather_speed(results, list(TITLES)))]
+    made = [
+        *pictures(gather(results)),
+        *confidence_table.pictures(confidence_table.gather(results)),
+        *speed_pictures(gather_speed(results, list(TITLES))),
+    ]
     for path in draw(made, out, check):
         click.echo(path)
 
@@ -363,6 +368,7 @@ def list_sets(folder: Path | None) -> None:
 
 
 cli.add_command(ablate)
+cli.add_command(confident)
 cli.add_command(speed)
 
 

@@ -1,4 +1,4 @@
-"""Pictures of the committed results: recall by k, recall against what it costs, reliability."""
+"""Pictures of the committed results: recall by k, recall against what it costs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def curve(result: Result, ks: Sequence[int]) -> list[float]:
 
 
 def pictures(results: Sequence[Result]) -> list[Picture]:
-    """Three for each data set, four where confidence can be judged."""
+    """Three for each data set."""
     made = []
     for name in dict.fromkeys(result.data["name"] for result in results):
         members = [result for result in results if result.data["name"] == name]
@@ -36,9 +36,6 @@ def pictures(results: Sequence[Result]) -> list[Picture]:
         if ranked:
             made += [_by_k(name, ranked), _by_cost(name, ranked)]
         made.append(_by_tokens(name, members))
-        told = [r for r in members if (r.tables["abstention"] or {}).get("reliability")]
-        if told:
-            made.append(_reliability(name, told))
     return [picture for picture in made if any(line.points for line in picture.lines)]
 
 
@@ -86,23 +83,6 @@ def _by_tokens(name: str, members: Sequence[Result]) -> Picture:
         f"{name}: what a context costs and holds",
         Axis("tokens of the context, mean", log=True),
         Axis("evidence in it, %", ends=PERCENT),
-        tuple(lines),
-    )
-
-
-def _reliability(name: str, members: Sequence[Result]) -> Picture:
-    """Against the diagonal, on which a confidence of 0.7 means that seven questions in ten have an answer."""
-    lines = [Line("", ((0.0, 0.0), (1.0, 1.0)), dashed=True, dots=False)]
-    for result in members:
-        told = result.tables["abstention"]["reliability"]
-        points = tuple((point["confidence"], point["answerable"]) for point in told)
-        lines.append(Line(result.recipe["name"], points))
-    ends = (0.0, 1.0)
-    return Picture(
-        f"{name}-reliability",
-        f"{name}: how often there is an answer",
-        Axis("confidence", ends=ends),
-        Axis("share of questions that have an answer", ends=ends),
         tuple(lines),
     )
 

@@ -52,11 +52,11 @@ class KeptVectors:
     @contextmanager
     def bulk(self) -> Iterator[None]:
         """While it lasts the file is used."""
-        self._bulk = True
+        before, self._bulk = self._bulk, True
         try:
             yield
         finally:
-            self._bulk = False
+            self._bulk = before
 
     def embed(self, texts: Sequence[str], *, progress: Callable[[int, int], None] | None = None) -> Any:
         """float32[n, dimensions], rows of unit length; `progress` is told (done, n)."""

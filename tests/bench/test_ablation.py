@@ -14,7 +14,6 @@ from engrams_bench.cases import Case
 from engrams_bench.cli import cli
 from engrams_bench.datasets import DATASETS
 from engrams_bench.run import Settings
-from engrams_bench.vectors import KeptVectors
 
 from engrams import Memory
 from engrams.recipes.engrams import SUM
@@ -45,9 +44,9 @@ def test_a_haystack_is_filled_once_and_asked_by_every_variant(
 ) -> None:
     filled: list[str] = []
 
-    def noted(memory: Memory, case: Case, costs: Costs, vectors: KeptVectors | None) -> dict[str, str]:
+    def noted(memory: Memory, case: Case, costs: Costs) -> dict[str, str]:
         filled.append(case.id)
-        return fill(memory, case, costs, vectors)
+        return fill(memory, case, costs)
 
     monkeypatch.setattr(ablation, "fill", noted)
     data = DATASETS["locomo"]

@@ -59,12 +59,9 @@ def test_recall_by_k_by_hand() -> None:
 def test_every_set_has_its_pictures_and_what_has_no_order_is_in_none_by_k() -> None:
     held = [replace(result(name), settings={"ks": [5], "depth": 5}) for name in ("none", "bm25", "engrams")]
     made = {picture.name: picture for picture in pictures(held)}
-    assert list(made) == [
-        f"locomo-{kind}" for kind in ("recall-by-k", "recall-by-cost", "recall-by-tokens", "reliability")
-    ]
+    assert list(made) == [f"locomo-{kind}" for kind in ("recall-by-k", "recall-by-cost", "recall-by-tokens")]
     assert [line.name for line in made["locomo-recall-by-k"].lines] == ["bm25", "engrams"]
     assert made["locomo-recall-by-cost"].lines[0].points == ((1.25, 75.0),)
-    assert [line.name for line in made["locomo-reliability"].lines] == ["", "none", "bm25", "engrams"]
 
 
 def test_a_check_sees_a_picture_that_is_old_or_not_there(tmp_path: Path) -> None:
@@ -81,7 +78,7 @@ def test_a_check_sees_a_picture_that_is_old_or_not_there(tmp_path: Path) -> None
 
 
 def _as_drawn(path: Path) -> int:
-    order = ("recall-by-k", "recall-by-cost", "recall-by-tokens", "reliability")
+    order = ("recall-by-k", "recall-by-cost", "recall-by-tokens")
     return next(number for number, kind in enumerate(order) if path.stem.endswith(kind))
 
 
