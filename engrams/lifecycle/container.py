@@ -2,8 +2,9 @@
 
 A zip archive. `manifest.json` names every other member with its size and SHA-256; `signature.json`, where there is one,
 signs the manifest. The members are `journal.jsonl` (events), `engrams.jsonl` (every version with its history and index
-entry), `links.jsonl`, `tombstones.jsonl`, `recipes/NAME.txt` (cards) and, if asked for, `vectors.jsonl`. docs/container.md
-describes each field. Everything is JSON and numbers as text: reading one runs no code.
+entry), `links.jsonl`, `tombstones.jsonl`, `recipes/NAME.txt` (cards), `payloads/SHA256` (large parts of engrams, as they
+are) and, if asked for, `vectors.jsonl`. docs/container.md describes each field. All but the payloads is JSON and numbers as
+text: reading one runs no code.
 
 The archive of one state is the same bytes each time, but for the time in its manifest.
 """
@@ -25,13 +26,17 @@ from engrams.errors import Busy, Denied, Full, Unavailable
 from engrams.lifecycle.container_rows import event_row, link_row, vector_rows, version_row
 from engrams.lifecycle.container_signing import sign
 from engrams.lifecycle.opening import House
+from engrams.recipe import Recipe
+from engrams.recipes.catalogue import CATALOGUE
 from engrams.records import Json, Link, Scope
 from engrams.store.moving import End, Version, every_event, every_version
 
-FORMAT, VERSION = "engrams-container", 1
+FORMAT, VERSION = "engrams-container", 2
 MANIFEST, SIGNATURE = "manifest.json", "signature.json"
 JOURNAL, ENGRAMS, LINKS = "journal.jsonl", "engrams.jsonl", "links.jsonl"
 TOMBSTONES, VECTORS = "tombstones.jsonl", "vectors.jsonl"
+#: The folders of the archive with cards and payloads.
+CARDS, PAYLOADS = "recipes/", "payloads/"
 #: The time that every member carries, the earliest a zip can hold: the same state gives the same bytes.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 #: How often an export begins anew because somebody wrote meanwhile.
@@ -115,12 +120,15 @@ def _members(
     end = cast(End, store)
     seen = 0
     writers: set[str] = {house.recipe.writer}
+    payloads: dict[str, str] = {}
 
     def versions() -> Iterator[Version]:
         nonlocal seen
         for version in every_version(end):
             seen += 1
             writers.add(version.engram.recipe)
+            if version.engram.payload is not None:
+                payloads.setdefault(version.engram.payload.digest, version.engram.namespace)
             if progress is not None and seen % _AT_ONCE == 0:
                 progress(seen)
             yield version
@@ -133,9 +141,23 @@ def _members(
     yield LINKS, (line(link_row(link)) for link in _links(end))
     gone = sorted(row for row in end.tombstones() if row[0] in inside)
     yield TOMBSTONES, (line({"namespace": ns, "id": id, "at": at}) for ns, id, at, _ in gone)
-    yield f"recipes/{house.recipe.name}.txt", [house.recipe.card().encode() + b"\n"]
+    for recipe in sorted(_recipes(house, writers), key=lambda r: r.name):
+        yield f"{CARDS}{recipe.name}.txt", [recipe.card().encode() + b"\n"]
+    for digest, namespace in sorted(payloads.items()):
+        if end.payloads.size(namespace, digest) is not None:  # a cache that was dropped stays away
+            yield f"{PAYLOADS}{digest}", end.payloads.open(namespace, digest)
     if vectors:
         yield VECTORS, (line(row) for version in every_version(end) for row in vector_rows(version))
+
+
+def _recipes(house: House, writers: set[str]) -> list[Recipe]:
+    """The open recipe, and for each other writer the recipe it is named by, else all that share it."""
+    found = {house.recipe.name: house.recipe}
+    for writer in writers - {house.recipe.writer}:
+        named = CATALOGUE.get(writer)
+        for recipe in [r for r in CATALOGUE.values() if r.writer == writer] if named is None else [named]:
+            found.setdefault(recipe.name, recipe)
+    return list(found.values())
 
 
 def _links(store: End) -> Iterator[Link]:
@@ -213,6 +235,7 @@ def digest_of(listed: Mapping[str, Mapping[str, Json]]) -> str:
 
 def _entry(name: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name, _EPOCH)
-    entry.compress_type = zipfile.ZIP_DEFLATED
+    # Numbers hardly compress; text does.
+    entry.compress_type = zipfile.ZIP_STORED if name.startswith(PAYLOADS) else zipfile.ZIP_DEFLATED
     entry.external_attr = 0o600 << 16
     return entry

@@ -35,8 +35,11 @@ MOST_RATIO = 200
 SMALL = 64 * 2**20
 #: The longest row and manifest, in bytes; SQLite holds no larger text.
 LONGEST_ROW, LONGEST_MANIFEST = 2**30, 64 * 2**20
+#: Bytes read at once.
+CHUNK = 2**20
 _NAME = re.compile(
     r"(?:journal|engrams|links|tombstones|vectors)\.jsonl|recipes/[a-z0-9]+(?:-[a-z0-9]+)*\.txt"
+    r"|payloads/[0-9a-f]{64}"
 )
 
 
@@ -72,6 +75,23 @@ class Container:
             form.TOMBSTONES, lambda row, _: (str(row["namespace"]), str(row["id"]), int(row["at"]), "")
         )
 
+    def cards(self) -> Iterator[tuple[str, bytes]]:
+        """The cards of recipes, by the names of their members."""
+        for name in sorted(self.manifest["members"]):
+            if name.startswith(form.CARDS):
+                with _opened(self.path) as archive:
+                    yield name, archive.read(name)
+
+    def payload(self, digest: str) -> Iterator[bytes] | None:
+        """The bytes of a payload, a chunk at a time; None where it did not come along."""
+        name = f"{form.PAYLOADS}{digest}"
+        return self._bytes(name) if name in self.manifest["members"] else None
+
+    def _bytes(self, name: str) -> Iterator[bytes]:
+        with _opened(self.path) as archive, archive.open(name) as member:
+            while chunk := member.read(CHUNK):
+                yield chunk
+
     def _rows(self, name: str, make: Callable[[dict[str, Json], int], T]) -> Iterator[T]:
         with _opened(self.path) as archive:
             for number, raw in enumerate(_lines(archive, name), 1):
@@ -100,13 +120,15 @@ def checked(path: Path, *, signing_key: bytes | None = None, most_bytes: int = M
         for name, said in listed.items():
             digest, size = hashlib.sha256(), 0
             with archive.open(name) as member:
-                while chunk := member.read(2**20):
+                while chunk := member.read(CHUNK):
                     size += len(chunk)
                     if size > said["bytes"]:
                         break
                     digest.update(chunk)
             if size != said["bytes"] or digest.hexdigest() != said["sha256"]:
                 raise Corrupt(f"{path}: {name} is not what was written ({size} bytes read); export again")
+            if name.startswith(form.PAYLOADS) and name != f"{form.PAYLOADS}{said['sha256']}":
+                raise Corrupt(f"{path}: {name} is not the payload that its name says; export again")
     if manifest.get("digest") != form.digest_of(listed):
         raise Corrupt(f"{path}: the manifest does not fit its members; export again")
     if signing_key is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from engrams.ports import Entry
 from engrams.records import Attachment, Change, Engram, EngramId, Event, EventKind, Json, Link, Payload, State
 from engrams.store.moving import Version
 
+_DIGEST = re.compile("[0-9a-f]{64}")
 _TIMES = ("occurred_at", "recorded_at", "valid_from", "valid_to", "last_recalled_at")
 
 
@@ -67,7 +69,7 @@ def version_from(row: Mapping[str, Json], number: int) -> Version:
     values["sources"] = _texts(values["sources"])
     values["keys"] = _texts(values.get("keys", ()))
     if values.get("payload") is not None:
-        values["payload"] = Payload(**values["payload"])
+        values["payload"] = _payload(Payload(**values["payload"]))
     if values.get("state", "active") not in get_args(State) or row["change"] not in get_args(Change):
         raise ValueError("an unknown state or change")
     if type(values.get("version", 1)) is not int or values.get("version", 1) < 1:
@@ -158,6 +160,13 @@ def _values(row: Mapping[str, Json], kind: type[Event] | type[Engram]) -> dict[s
         raise TypeError("metadata is no object")
     values.setdefault("role", "")
     return values
+
+
+def _payload(found: Payload) -> Payload:
+    whole = isinstance(found.digest, str) and isinstance(found.media_type, str) and type(found.bytes) is int
+    if not whole or not _DIGEST.fullmatch(found.digest) or found.bytes < 0:
+        raise ValueError("a payload that is none")
+    return found
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -108,11 +108,16 @@ def _part(whole: Container, namespace: str, target: Path) -> form.Exported:
         yield form.LINKS, (form.line(link_row(link)) for link in inside)
         gone = (t for t in whole.tombstones() if t[0] == namespace)
         yield form.TOMBSTONES, (form.line({"namespace": ns, "id": id, "at": at}) for ns, id, at, _ in gone)
+        yield from ((name, [card]) for name, card in whole.cards())
+        named = {v.engram.payload.digest for v in versions() if v.engram.payload is not None}
+        for digest in sorted(named):
+            if (chunks := whole.payload(digest)) is not None:
+                yield f"{form.PAYLOADS}{digest}", chunks
         if form.VECTORS in whole.manifest["members"]:
             yield form.VECTORS, (form.line(row) for v in versions() for row in vector_rows(v))
 
-    kept = ("made_at", "recipe", "embedder")
-    head = {key: whole.manifest.get(key) for key in kept} | {"namespaces": [namespace]}
+    kept = ("made_at", "recipe", "embedder", "writers")
+    head = {key: whole.manifest[key] for key in kept if key in whole.manifest} | {"namespaces": [namespace]}
     return form.write(target, members(), head, None)
 
 
@@ -214,9 +219,21 @@ class _Taking:
                 self._conflict("engram", engram.id, there.content, engram.content)
                 self._left_out.add(engram.id)  # later versions build on what is not ours
         if new:
+            self._take_payloads(new)
             revised = tuple(Revised(v.engram, v.entry, v.cause[0], v.cause[2], v.cause[3]) for v in new)
             self._commit(revised=revised, actor=new[0].cause[1])
         self._counts["versions"] += len(new)
+
+    def _take_payloads(self, versions: Sequence[Version]) -> None:
+        """The payloads that came along, before the versions that name them."""
+        store = self._house.store.payloads
+        for each in versions:
+            payload = each.engram.payload
+            if payload is None or store.size(each.engram.namespace, payload.digest) is not None:
+                continue
+            chunks = self._container.payload(payload.digest)
+            if chunks is not None:
+                store.put(each.engram.namespace, chunks)
 
     def _ours(self, engram: Engram) -> Engram:
         sources = (self._renamed.get(s, s) for s in engram.sources if s not in self._left_out)

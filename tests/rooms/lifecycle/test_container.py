@@ -16,7 +16,9 @@ import pytest
 from engrams import Memory
 from engrams.errors import Corrupt, Denied, EngramsError, NewerSchema, NotFound, UnknownFormat, UsageError
 from engrams.lifecycle import container_reading
-from engrams.lifecycle.container import MANIFEST, digest_of
+from engrams.lifecycle.container import MANIFEST, PAYLOADS, digest_of
+from engrams.records import Payload
+from tests.contracts.stores import commit_of, from_event, said
 
 
 @pytest.fixture
@@ -116,6 +118,103 @@ def test_split_and_put_together_again(memory: Memory, tmp_path: Path) -> None:
 
 
 # --- merge
+
+
+BLOCKS = {"acme/ann": b"\x00\x01 a block of numbers" * 100_000, "zeta": b"another"}
+
+
+def block(memory: Memory, namespace: str, raw: bytes, kind: str = "adapter") -> str:
+    """An engram with a payload, as a step would commit it; its digest."""
+    store = memory._house.store
+    digest = store.payloads.put(namespace, [raw])
+    event = said(f"learnt {len(raw)}", namespace)
+    made = from_event(event, payload=Payload(digest, len(raw), "application/octet-stream"), kind=kind)
+    store.commit(commit_of([event], [made], namespace, writer=memory.recipe.writer))
+    return digest
+
+
+def test_payloads_come_along(memory: Memory, tmp_path: Path) -> None:
+    digests = {name: block(memory, name, raw) for name, raw in BLOCKS.items()}
+    block(memory, "acme/bob", BLOCKS["zeta"])  # the same bytes in another namespace: once in the file
+    cache = block(memory, "zeta", b"cache", "kv-block")
+    memory._house.store.payloads.drop("zeta", cache)
+    made = memory.export_container(tmp_path / "m.engrams")
+    with zipfile.ZipFile(tmp_path / "m.engrams") as archive:
+        held = [name for name in archive.namelist() if name.startswith(PAYLOADS)]
+        assert held == [f"{PAYLOADS}{digest}" for digest in sorted(digests.values())]
+    parts = memory.split_container(tmp_path / "m.engrams", tmp_path / "parts")
+    for sources in ([tmp_path / "m.engrams"], [Path(part.path) for part in parts]):
+        with Memory.open(":memory:") as back:
+            for source in sources:
+                back.restore_container(source)
+            store = back._house.store.payloads
+            for name, raw in BLOCKS.items():
+                assert b"".join(store.open(name, digests[name])) == raw
+            assert b"".join(store.open("acme/bob", digests["zeta"])) == BLOCKS["zeta"]
+            assert store.size("zeta", cache) is None
+            assert back.check() == []
+            assert everything(back) == everything(memory)
+            if len(sources) == 1:
+                assert back.export_container(tmp_path / "again.engrams").digest == made.digest
+    with Memory.open(":memory:") as other:
+        other.merge_container(tmp_path / "m.engrams")
+        assert other._house.store.payloads.size("zeta", digests["zeta"]) == len(BLOCKS["zeta"])
+
+
+def test_an_erased_payload_is_in_no_container(memory: Memory, tmp_path: Path) -> None:
+    digest = block(memory, "zeta", b"xylotomous")
+    [event] = [e for e in memory.log(namespace="zeta", limit=100) if e.content == "learnt 10"]
+    memory.delete(event.id)
+    memory.export_container(tmp_path / "m.engrams")
+    with zipfile.ZipFile(tmp_path / "m.engrams") as archive:
+        assert [n for n in archive.namelist() if digest in n] == []
+        assert not any(b"xylotomous" in archive.read(n) for n in archive.namelist())
+
+
+def test_the_cards_of_all_recipes_that_derived_something_come_along(memory: Memory, tmp_path: Path) -> None:
+    """One is open; another writer's engrams lie beside."""
+    other = next(r for r in Memory.catalogue().values() if r.writer == r.name != memory.recipe.writer)
+    event = said("derived by another", "zeta")
+    memory._house.store.commit(commit_of([event], [from_event(event, recipe=other.writer)], "zeta"))
+    memory.export_container(tmp_path / "m.engrams")
+    wanted = {f"recipes/{r.name}.txt": r.card() + "\n" for r in (memory.recipe, other)}
+    parts = memory.split_container(tmp_path / "m.engrams", tmp_path / "parts")
+    for source in (tmp_path / "m.engrams", *(Path(p.path) for p in parts)):
+        with zipfile.ZipFile(source) as archive:
+            cards = {n: archive.read(n).decode() for n in archive.namelist() if n.startswith("recipes/")}
+        assert cards == wanted
+
+
+def test_a_container_of_version_1_is_still_read(memory: Memory, tmp_path: Path) -> None:
+    memory.export_container(tmp_path / "m.engrams")
+    old = rewritten(tmp_path / "m.engrams", tmp_path / "old.engrams", of_version(1), mend=False)
+    with Memory.open(":memory:") as back:
+        assert back.restore_container(old).events == 9
+        assert everything(back) == everything(memory)
+
+
+def test_a_payload_that_is_another_is_refused(memory: Memory, tmp_path: Path) -> None:
+    digest = block(memory, "zeta", b"learnt")
+    memory.export_container(tmp_path / "m.engrams")
+    bad = rewritten(
+        tmp_path / "m.engrams", tmp_path / "bad.engrams", put(f"{PAYLOADS}{digest}", b"poison"), mend=True
+    )
+    with Memory.open(":memory:") as back:
+        with pytest.raises(Corrupt, match="not the payload that its name says"):
+            back.restore_container(bad)
+        assert back.stats().events == 0
+
+
+@pytest.mark.parametrize("payload", ['"../../evil"', '"abc"', "5", "null"])
+def test_a_payload_is_named_by_a_digest_and_nothing_else(
+    memory: Memory, tmp_path: Path, payload: str
+) -> None:
+    digest = block(memory, "zeta", b"learnt")
+    memory.export_container(tmp_path / "m.engrams")
+    change = edited("engrams.jsonl", f'"{digest}"'.encode(), payload.encode())
+    bad = rewritten(tmp_path / "m.engrams", tmp_path / "bad.engrams", change, mend=True)
+    with Memory.open(":memory:") as back, pytest.raises(UnknownFormat, match="a payload that is none"):
+        back.restore_container(bad)
 
 
 def test_what_both_know_counts_once_and_conflicts_are_shown(tmp_path: Path) -> None:
@@ -255,7 +354,7 @@ def of_version(number: int) -> Callable[[dict[str, bytes]], None]:
         (put("recipes/other.txt", b"x"), False, Corrupt, "the manifest names"),
         (lambda m: m.pop("links.jsonl"), True, Corrupt, "the manifest names"),
         (lambda m: m.pop(MANIFEST), False, UnknownFormat, "archive of something else"),
-        (of_version(2), False, NewerSchema, "version 2.*upgrade engrams"),
+        (of_version(3), False, NewerSchema, "version 3.*upgrade engrams"),
         (put(MANIFEST, b"{}"), False, UnknownFormat, "no container"),
         (put(MANIFEST, b"not json"), False, UnknownFormat, "no container"),
         (put("journal.jsonl", b"not json\n"), True, UnknownFormat, "journal.jsonl, row 1"),
