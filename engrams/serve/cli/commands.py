@@ -60,6 +60,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "work": ("working:work", "Do the jobs that are due."),
     },
     "Serve": {
+        "ui": ("inspecting:ui", "A page to look inside, in the browser."),
         "serve": ("serving:serve", "Serve the memory over HTTP, with a page to look inside."),
     },
     "More": {
