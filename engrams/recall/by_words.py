@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,8 @@ from engrams.step import Run, Step
 SORTED_SHARE = 4
 """Touched rows are sorted while they are less than this part of all rows; above, all rows are looked through."""
 
-DENSE_SHARE = 12
-"""A term that stands in more than this part of the rows is scored in all of them: with neighbours it reaches a third."""
+DENSE_SHARE = 40
+"""A term that stands in more than this part of the rows is scored in all of them: that reads columns from end to end."""
 
 
 def _check(step: object, k1: float, b: float) -> None:
@@ -86,27 +87,50 @@ class WindowScores(Step[Found, Found]):
         scores = np.zeros(size, dtype=np.float32)
         norms = once(view, ("window norms", self.radius, self.k1, self.b), lambda: self._norms(view))
         held = np.zeros(size + 1, dtype=np.float32)  # the last element: what reaches beyond a thread
+        common = []
         for term in value.question.terms:
             rows, counts = value.postings(term)
+            if len(rows) * DENSE_SHARE > size and self.k1 > 0:
+                common.append((rows, counts))
+                continue
             if not len(rows):
                 continue
             around = reach(view, rows, self.radius)
             for at in around:  # no row twice in one `at`, so that adding loses nothing
                 held[at] += counts
-            if (
-                len(rows) * DENSE_SHARE > size
-            ):  # the same over all rows costs less than picking out those that count
-                idf = np.float32(rarity(size, int(np.count_nonzero(held[:-1]))))
-                for begin in range(0, size, IN_CACHE):
-                    part = slice(begin, min(begin + IN_CACHE, size))
-                    scores[part] += idf * saturate_by(held[part], norms[part], self.k1)
-                held[:] = 0
-                continue
             near = _distinct(around, held)
             weight = saturate_by(held[near], norms[near], self.k1)
             scores[near] += np.float32(rarity(size, len(near))) * weight
             held[near] = 0
+        if common:
+            scores += self._of_all(view, common)
         return value.with_scores("words nearby", scores)
+
+    def _of_all(self, view: View, common: Sequence[tuple[Int32, Float32]]) -> Float32:
+        """What terms that stand in many rows add to every row, float32[size]: windows as sums of neighbouring cells."""
+        lines = once(
+            view,
+            ("lines", self.radius, self.k1, self.b),
+            lambda: Lines.of(view, self.radius, self._norms(view)),
+        )
+        total = np.zeros(len(lines.norms), dtype=np.float32)
+        held, weights = np.zeros_like(total), np.zeros_like(total)
+        for rows, counts in common:
+            at = lines.at[rows]
+            held[at] = counts
+            touched = 0
+            for begin in range(self.radius, len(total) - self.radius, IN_CACHE):
+                end = min(begin + IN_CACHE, len(total) - self.radius)
+                around = held[begin:end].copy()
+                for off in range(1, self.radius + 1):
+                    around += held[begin - off : end - off]
+                    around += held[begin + off : end + off]
+                weights[begin:end] = saturate_by(around, lines.norms[begin:end], self.k1)
+                touched += int(np.count_nonzero(weights[begin:end]))
+            weights *= np.float32(rarity(view.size, touched))
+            total += weights
+            held[at] = 0
+        return total[lines.at]
 
     def _norms(self, view: View) -> Float32:
         padded = np.append(view.length, np.float32(0))
@@ -115,6 +139,29 @@ class WindowScores(Step[Found, Found]):
         for at in reach(view, rows, self.radius):
             total = total + padded[at]
         return length_norms(total, float(total.mean()) if view.size else 0.0, self.k1, self.b)
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """All rows as cells, thread by thread and in a thread's order, `radius` empty cells before, between and behind them.
+
+    `at` int32[size] is the cell of each row, `norms` float32[cells] what `length_norms` gives it; infinite in empty cells.
+    """
+
+    at: Int32
+    norms: Float32
+
+    @classmethod
+    def of(cls, view: View, radius: int, norms: Float32) -> Lines:
+        """Those of a view with the norms of its rows."""
+        order = np.lexsort((view.event, view.thread))
+        begins = np.append(True, view.thread[order[1:]] != view.thread[order[:-1]])[: view.size]
+        cells = np.arange(view.size) + radius * np.cumsum(begins)
+        at = np.empty(view.size, dtype=np.int32)
+        at[order] = cells
+        padded = np.full(view.size + radius * (int(np.count_nonzero(begins)) + 1), np.inf, dtype=np.float32)
+        padded[at] = norms
+        return cls(at, padded)
 
 
 def _distinct(around: list[Int32], held: Float32) -> npt.NDArray[np.integer]:

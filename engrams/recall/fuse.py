@@ -155,7 +155,7 @@ class Shortlist(Step[Found, Found]):
     size: int = 1000
     exact: int = 5_000
     floor: float = 0.6
-    touches: int = 1_000_000
+    touches: int = 400_000
 
     def __post_init__(self) -> None:
         if self.size < 1:

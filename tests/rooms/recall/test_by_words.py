@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engrams.errors import BadSetting
+from engrams.recall import by_words
 from engrams.recall.by_words import SessionScores, WindowScores, WordScores
 from tests.rooms.recall.views import HandView, Turn, found, run
 
@@ -97,3 +98,17 @@ def test_settings_out_of_range_are_refused(step: type[WordScores]) -> None:
 def test_a_window_has_a_radius() -> None:
     with pytest.raises(BadSetting, match="radius"):
         WindowScores(radius=0)
+
+
+@pytest.mark.parametrize("woven", [False, True])
+def test_common_terms_score_as_rare_ones_do(woven: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = "ab ac b cab bb a c bca ab d".split()
+    view = HandView(
+        [Turn(" ".join(letters[at % 10]), thread=at % 3 if woven else at // 7) for at in range(60)]
+    )
+    asked = found(view, "a c d")
+    common = WindowScores(radius=2)(asked, run(view)).signals["words nearby"].values
+    monkeypatch.setattr(by_words, "DENSE_SHARE", 0)  # no term counts as common
+    rare = WindowScores(radius=2)(asked, run(view)).signals["words nearby"].values
+    assert common == pytest.approx(rare, abs=1e-6)
+    assert len(set(rare.tolist())) > 10
