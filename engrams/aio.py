@@ -24,8 +24,9 @@ from engrams.lifecycle.looking import Day, Neighbourhood, Timeline
 from engrams.lifecycle.merging import Merged
 from engrams.lifecycle.rebuilding import Rebuilt
 from engrams.lifecycle.retention import Rule
+from engrams.lifecycle.spending import Estimate
 from engrams.memory import Memory
-from engrams.ports import Clock, Tokenizer
+from engrams.ports import Clock, Spending, Tokenizer
 from engrams.recipe import Recipe
 from engrams.records import (
     Context,
@@ -615,6 +616,17 @@ class AsyncMemory:
     async def spent(self, *, days: int = 30) -> list[Day]:
         """What jobs cost on each of the last `days` (UTC), the latest first; days without any are left out."""
         return await asyncio.to_thread(self._memory.spent, days=days)
+
+    async def costs(self, *, days: int = 30) -> list[Spending]:
+        """What language models took in the last `days` (UTC, 1 to 36,500): a line per day, namespace, operation and model.
+
+        Money is None where no price is set for the model. A holder of a key sees the namespaces that it may read.
+        """
+        return await asyncio.to_thread(self._memory.costs, days=days)
+
+    async def estimate(self, recipe: str | Recipe | None = None) -> Estimate:
+        """What the waiting jobs would take of language models or, with a recipe, deriving anew with it; asks no model."""
+        return await asyncio.to_thread(self._memory.estimate, recipe)
 
     async def namespaces(self) -> list[str]:
         """The namespaces in which something lies."""

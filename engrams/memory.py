@@ -21,6 +21,7 @@ from engrams.lifecycle import (
     looking,
     reading,
     rebuilding,
+    spending,
     undoing,
     writing,
 )
@@ -36,7 +37,8 @@ from engrams.lifecycle.migrating import Moved, local_server, migrate
 from engrams.lifecycle.opening import open_house
 from engrams.lifecycle.rebuilding import Rebuilt
 from engrams.lifecycle.scopes import Scopes, resolve
-from engrams.ports import Clock, Tokenizer
+from engrams.lifecycle.spending import Estimate
+from engrams.ports import Clock, Spending, Tokenizer
 from engrams.recipe import Recipe
 from engrams.recipes.catalogue import CATALOGUE, recipe_named
 from engrams.records import (
@@ -586,6 +588,17 @@ class Memory(Keeping):
         """What jobs cost on each of the last `days` (UTC), the latest first; days without any are left out."""
         return looking.spent(self._house, days)
 
+    def costs(self, *, days: int = 30) -> list[Spending]:
+        """What language models took in the last `days` (UTC, 1 to 36,500): a line per day, namespace, operation and model.
+
+        Money is None where no price is set for the model. A holder of a key sees the namespaces that it may read.
+        """
+        return spending.costs(self._house, days)
+
+    def estimate(self, recipe: str | Recipe | None = None) -> Estimate:
+        """What the waiting jobs would take of language models or, with a recipe, deriving anew with it; asks no model."""
+        return spending.estimate(self._house, None if recipe is None else self._recipe(recipe))
+
     # --- the store
 
     def namespaces(self) -> list[str]:
@@ -667,6 +680,9 @@ class Memory(Keeping):
             self._background.stop()
         if self._owner is None:
             self._house.store.close()
+            close = getattr(self._house.model, "close", None)
+            if close is not None:
+                close()
 
     def __enter__(self) -> Memory:
         return self

@@ -117,6 +117,12 @@ class House:
             raise NeedsExtra(f"the recipe {recipe.name!r}", "embed")
         return replace(self, recipe=recipe, embedding=embedding_step(recipe))
 
+    def model_name(self, operation: str) -> str:
+        """The model that answers an operation; "none" where there is none, "own" where it has no name."""
+        if isinstance(self.model, Asking):
+            return self.model.operations.get(operation, self.model.endpoint).name
+        return "none" if self.model is None else "own"
+
     def run(self, chain: str, scope: Scope) -> Run:
         """What the steps of one chain are given, with a trace of its own."""
         trace, model = Trace(), self.model

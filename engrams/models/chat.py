@@ -22,6 +22,7 @@ NAMES = (
     "anthropic:<model>",
     "record:<file>+<model>",
     "replay:<file>",
+    "scripted:<file>",
 )
 
 EXPECTED = (
@@ -49,7 +50,8 @@ def resolve_chat(
 
     - None or "none": none.
     - "openai:<model>", "openai:<model>@<url>": an endpoint that speaks OpenAI's protocol; "anthropic:<model>", with "@<url>".
-    - "record:<file>+<model>": that model, each exchange written to the file; "replay:<file>": answers from it, no model.
+    - "record:<file>+<model>": that model, each exchange written to the file; "replay:<file>": answers from it, no model;
+      "scripted:<file>": what the rules of a file say.
     - An object with `ask` and `ask_many`: itself. One with `complete` and `name`, or a function: an endpoint.
 
     `operations`: another model for single operations. `cache`: "process", "off" or a folder.
@@ -109,12 +111,16 @@ def _by_name(name: str, environ: Mapping[str, str]) -> Endpoint:
 
         if kind == "replay":
             return Replaying(rest)
-        parts = re.fullmatch(r"(.+?)\+((?:openai|anthropic):.+)", rest)
+        parts = re.fullmatch(r"(.+?)\+((?:openai|anthropic|scripted):.+)", rest)
         if parts is None:
             raise BadSetting(
                 "model", name, "'record:<file>+<model>', as in 'record:talks.jsonl+openai:gpt-5-mini'"
             )
         return Recording(parts[1], _by_name(parts[2], environ))
+    if kind == "scripted":
+        from engrams.models.scripted import Rules, ScriptedChat
+
+        return ScriptedChat(Rules.read(rest), name)
     if kind not in KEYS:
         raise UnknownName("model", name, NAMES)
     model, _, url = rest.partition("@http")  # the model's own name may hold an @

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,18 +9,20 @@ from engrams.errors import NeedsExtra, Refused, Unreadable
 from engrams.models.chat_vendors import TIMEOUT, as_ours, call_of, in_dialect
 from engrams.ports import Reply, Request, Turn, Usage
 
-ANSWER = "answer"
-"""The tool whose arguments are a structured answer: the vendor checks them against the schema."""
+OPTIONAL: Mapping[str, str] = {
+    "temperature": "",  # newer models take none
+    "output_config": "",  # the prompt says the schema, too
+}
+"""Parameters that a server may refuse; they are left out from then on."""
 
-OPTIONAL: Mapping[str, str] = {"temperature": ""}
-"""Parameters that a server may refuse."""
+TOLD = frozenset({"type", "properties", "required", "items", "enum", "description"})
+"""The keywords of a schema that the vendor's structured outputs take; bounds are checked here."""
 
 
 class AnthropicChat:
     """One model at Anthropic, or at another address that speaks its messages (extra `anthropic`). Safe from several threads.
 
-    A structured answer is asked for as the arguments of one tool that must be called. Source: Anthropic API reference,
-    "Messages".
+    A structured answer is asked for by the vendor's structured outputs. Source: Anthropic API reference, "Messages".
     """
 
     def __init__(
@@ -70,14 +71,15 @@ class AnthropicChat:
             raise Refused(f"{self.name}: the model would not answer")
         text = "".join(block.text for block in content if block.type == "text")
         called = [block for block in content if block.type == "tool_use"]
-        answers = [block for block in called if block.name == ANSWER and request.schema is not None]
-        if answers:
-            text, called = json.dumps(answers[0].input, ensure_ascii=False), []
         calls = tuple(call_of(block.id, block.name, block.input) for block in called)
         return Reply(text, calls, _usage(made.usage), "length" if made.stop_reason == "max_tokens" else "")
 
     def _send(self, body: dict[str, Any]) -> Any:
-        return self._client.messages.create(**body)
+        # The client names no temperature any more; models that take one find it in the body.
+        extra = {name: value for name, value in body.items() if name == "temperature"}
+        return self._client.messages.create(
+            **{name: value for name, value in body.items() if name not in extra}, extra_body=extra
+        )
 
     def _body(self, request: Request) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -88,20 +90,32 @@ class AnthropicChat:
         }
         if request.temperature is not None:
             body["temperature"] = request.temperature
-        tools = [
-            {"name": t.name, "description": t.says, "input_schema": dict(t.arguments)} for t in request.tools
-        ]
         if request.schema is not None:
-            tools.append(
-                {"name": ANSWER, "description": "Gives the answer.", "input_schema": dict(request.schema)}
-            )
-            body["tool_choice"] = {"type": "any"} if request.tools else {"type": "tool", "name": ANSWER}
-        if tools:
-            body["tools"] = tools
+            body["output_config"] = {"format": {"type": "json_schema", "schema": told(request.schema)}}
+        if request.tools:
+            body["tools"] = [
+                {"name": t.name, "description": t.says, "input_schema": dict(t.arguments)}
+                for t in request.tools
+            ]
         return body
+
+    def close(self) -> None:
+        """Lets go of the connections."""
+        self._client.close()
 
     def __repr__(self) -> str:
         return f"AnthropicChat({self.name!r})"  # never the key
+
+
+def told(schema: Any) -> Any:
+    """A schema as structured outputs take it: without bounds, closed objects."""
+    kept = {key: value for key, value in schema.items() if key in TOLD}
+    if "properties" in kept:
+        kept["properties"] = {name: told(inner) for name, inner in kept["properties"].items()}
+        kept["additionalProperties"] = False
+    if "items" in kept:
+        kept["items"] = told(kept["items"])
+    return kept
 
 
 def _messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:

@@ -75,6 +75,13 @@ class Asking:
         """The model that answers where no operation has one of its own."""
         return self.endpoint.name
 
+    def close(self) -> None:
+        """Lets go of the connections of its endpoints."""
+        for endpoint in (self.endpoint, *self.operations.values()):
+            close = getattr(endpoint, "close", None)
+            if close is not None:
+                close()
+
     def ask(self, ask: Ask) -> Answer:
         """One answer.
 

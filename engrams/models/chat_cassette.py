@@ -60,6 +60,12 @@ class Recording:
         )
         return reply
 
+    def close(self) -> None:
+        """Lets go of the model's connections."""
+        close = getattr(self._endpoint, "close", None)
+        if close is not None:
+            close()
+
     def _write(self, line: dict[str, Any]) -> None:
         raw = (json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "replace")
         try:

@@ -103,6 +103,10 @@ class OpenAIChat:
             ]
         return body
 
+    def close(self) -> None:
+        """Lets go of the connections."""
+        self._client.close()
+
     def __repr__(self) -> str:
         return f"OpenAIChat({self.name!r})"  # never the key
 

@@ -58,10 +58,13 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "consolidate": ("working:consolidate", "Merge, link and forget as the recipe does between sessions."),
         "jobs": ("working:jobs", "What is done later: waiting, running, given up."),
         "work": ("working:work", "Do the jobs that are due."),
+        "cost": ("spending:cost", "What language models took: tokens, calls, seconds, money."),
     },
     "Serve": {
         "ui": ("inspecting:ui", "A page to look inside, in the browser."),
         "serve": ("serving:serve", "Serve the memory over HTTP, with a page to look inside."),
+        "mcp": ("mcp_door:mcp", "Serve it to agents over MCP; tell programs of the server."),
+        "hook": ("hook:hook", "Memory for coding agents: their hooks."),
     },
     "More": {
         "recipes": ("about:recipes", "The memory systems that can be run here."),

@@ -7,17 +7,23 @@ import click
 from engrams.errors import UsageError
 from engrams.serve.cli.call import Call, command, one_text
 from engrams.serve.cli.output import counted
+from engrams.serve.cli.spending import estimated
 
 
 @command
 @click.option(
     "--recipe", metavar="NAME", help="The recipe to derive with (else the one in use); see: engrams recipes"
 )
-def rebuild(call: Call, /, recipe: str | None) -> None:
+@click.option("--dry-run", is_flag=True, help="Only say what it would take of language models.")
+def rebuild(call: Call, /, recipe: str | None, dry_run: bool) -> None:
     """Derive anew from the journal; the memory then opens with that recipe. Corrections of people hold.
 
     Others read what stood before until all is derived. Cut off, it goes on where it stopped when it is run again.
     """
+    if dry_run:
+        with call.memory() as memory:
+            estimated(call, memory.estimate(recipe or memory.recipe))
+        return
     with call.memory() as memory, call.out.progress("Deriving") as progress:
         done = memory.rebuild(recipe, progress=progress)
     if call.out.as_json:

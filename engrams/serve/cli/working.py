@@ -10,6 +10,7 @@ from engrams.errors import UsageError
 from engrams.records import JobState
 from engrams.serve.cli.call import Call, command
 from engrams.serve.cli.output import counted, when
+from engrams.serve.cli.spending import estimated
 
 STATES: dict[str, tuple[JobState, ...]] = {
     "waiting": ("waiting",),
@@ -63,8 +64,15 @@ def jobs(call: Call, /, action: str, id: str | None, state: str | None) -> None:
 @click.option(
     "--tokens-per-day", type=int, metavar="N", help="Begin none once models took so many tokens a day."
 )
-def work(call: Call, /, once: bool, jobs_per_day: int | None, tokens_per_day: int | None) -> None:
+@click.option("--dry-run", is_flag=True, help="Only say what the waiting jobs would take of language models.")
+def work(
+    call: Call, /, once: bool, jobs_per_day: int | None, tokens_per_day: int | None, dry_run: bool
+) -> None:
     """Do the jobs that are due, until it is ended with Ctrl-C. Many workers may share one memory."""
+    if dry_run:
+        with call.memory() as memory:
+            estimated(call, memory.estimate())
+        return
     done = again = dead = 0
     stopped = False
     with call.memory() as memory:
