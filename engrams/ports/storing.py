@@ -58,6 +58,7 @@ class Commit:
     is raised and nothing is written. So vectors of two embedders never meet, whoever writes first.
     `replayed` brings back what stood elsewhere: `revised` may begin with any version of an engram that is not here, and
     leave versions out; each must be later than the one that stands.
+    Without `audited` no row of the audit is written: for a move, which takes the rows of the other store along.
     """
 
     receipt: Receipt
@@ -73,6 +74,7 @@ class Commit:
     jobs: tuple[Job, ...] = ()
     settings: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     replayed: bool = False
+    audited: bool = True
 
 
 @dataclass(frozen=True, slots=True)

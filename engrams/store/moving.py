@@ -1,8 +1,8 @@
 """Moves a whole memory from one store into another, in steps that can be cut off and gone on with.
 
 What is moved: events in their order, every version of every engram with its index entry, vectors and history, links,
-recalls, payloads, settings, tombstones, and the receipts of idempotency keys. What is not: the audit, which stays with the store
-it speaks of (the new one's own begins with the move), and jobs that wait.
+recalls, payloads, settings, tombstones, the receipts of idempotency keys, the audit, jobs with what they cost, and how far
+each writer has come. All of it is compared at the end.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ import hashlib
 import heapq
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from engrams.errors import StoreError, UsageError
-from engrams.ports import OPEN_END, Commit, Entry, Revised, Store, Where
-from engrams.records import Change, Engram, Event, EventId, Json, Receipt, Row, Scope
+from engrams.ports import OPEN_END, Commit, Entry, Revised, Where
+from engrams.records import Change, Engram, Event, EventId, Json, Link, Receipt, Row, Scope
+from engrams.store.alongside import Beside, audit_ends, move_audit, move_jobs, tenant_of
 
 T = TypeVar("T")
 
@@ -25,6 +26,8 @@ T = TypeVar("T")
 BATCH = 500
 #: The setting that says from which memory this one is being, or was, moved.
 ORIGIN = "moved:from"
+#: The setting with the number of rows that each tenant's audit had before the rows of the other store came.
+BEFORE = "moved:audit"
 #: Settings that speak of one store alone.
 _OWN = ("moved:", "erase:")
 
@@ -36,7 +39,7 @@ Kept = tuple[str, str, str | None, str]
 Cause = tuple[Change, str, str, EventId | None]
 
 
-class End(Store, Protocol):
+class End(Beside, Protocol):
     """A store as a move needs it: the port, and what the port does not show."""
 
     def causes(self, rows: Sequence[Row]) -> dict[int, Cause]:
@@ -69,12 +72,14 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What lies in both stores after a move: how many events and versions, and the digest over both."""
+    """What lies in both stores after a move: how many of each, and the digest over events, versions and links."""
 
     events: int
     versions: int
     links: int
     digest: str
+    audit: int = 0  # rows
+    jobs: int = 0
 
 
 def move(source: End, target: End, progress: Callable[[int, int], None] | None = None) -> Moved:
@@ -96,24 +101,25 @@ def move(source: End, target: End, progress: Callable[[int, int], None] | None =
         if progress is not None:
             progress(min(done, total), total)
 
-    for key, value in source.settings("").items():
-        if not key.startswith(_OWN):
-            target.set_setting(key, value)
+    for key, value in _settings(source).items():
+        target.set_setting(key, value)
     target.put_remains(source.tombstones(), source.receipts())
     payloads: set[tuple[str, str]] = set()
-    for batch in _batches(every_event(source), lambda each: (each.namespace.partition("/")[0],)):
+    for batch in _batches(every_event(source), lambda each: (tenant_of(each.namespace),)):
         _put_events(target, batch)
         report(len(batch))
     links = 0
     for versions in _batches(
-        every_version(source), lambda each: (_tenant(each.engram.namespace), each.cause[1])
+        every_version(source), lambda each: (tenant_of(each.engram.namespace), each.cause[1])
     ):
         _put_payloads(source, target, versions, payloads)
         _put_versions(target, versions)
         report(len(versions))
-    for versions in _batches(every_version(source), lambda each: (_tenant(each.engram.namespace),)):
+    for versions in _batches(every_version(source), lambda each: (tenant_of(each.engram.namespace),)):
         links += _put_links(source, target, versions)
-    return compare(source, target, links)
+    rows = move_audit(source, target, json.loads(target.setting(BEFORE) or "{}"))
+    moved = compare(source, target, links)
+    return replace(moved, audit=rows, jobs=move_jobs(source, target, numbered_events))
 
 
 def compare(source: End, target: End, links: int = 0) -> Moved:
@@ -129,11 +135,31 @@ def compare(source: End, target: End, links: int = 0) -> Moved:
             f"{ours[0]} and {ours[1]}, and their digests differ: somebody wrote meanwhile; move again when it is quiet, "
             "into an empty place if the source erased something"
         )
+    settings, known = _settings(source), _settings(target)
+    if any(known.get(key) != value for key, value in settings.items()):
+        raise StoreError(
+            f"settings of {source.location} changed while it was moved; move again when it is quiet"
+        )
+    if _remains(source) != _remains(target):
+        raise StoreError(
+            f"what was erased, or the keys of repeated calls, in {source.location} changed while it was moved; move again "
+            "when it is quiet"
+        )
     return Moved(ours[0], ours[1], links, ours[2])
 
 
+def _settings(store: End) -> dict[str, str]:
+    return {key: value for key, value in store.settings("").items() if not key.startswith(_OWN)}
+
+
+def _remains(store: End) -> tuple[list[Tombstone], list[tuple[str, str, str]]]:
+    """Tombstones and receipts; the digests of receipts are keyed where a store is encrypted, so they are left out."""
+    return sorted(store.tombstones()), sorted((path, key, said) for path, key, _, said in store.receipts())
+
+
 def content(store: End) -> tuple[int, int, str]:
-    """How many events and versions a store holds, and SHA-256 over every field of them, in their order by tenant."""
+    """How many events and versions a store holds, and SHA-256 over every field of them and of their links, in their order by
+    tenant."""
     digest = hashlib.sha256()
     events = versions = 0
     for event in every_event(store):
@@ -147,7 +173,17 @@ def content(store: End) -> tuple[int, int, str]:
             digest.update(fingerprint.encode("utf-8", "surrogatepass"))
             digest.update(each.entry.vectors[fingerprint].tobytes())
         versions += 1
+    for batch in _batches(every_version(store), lambda each: (tenant_of(each.engram.namespace),)):
+        for link in sorted(_links(store, batch), key=astuple):
+            digest.update(_line(asdict(link)))
     return events, versions, digest.hexdigest()
+
+
+def _links(store: End, versions: Sequence[Version]) -> tuple[Link, ...]:
+    """The links that start at these engrams, where the version is the current one."""
+    ids = sorted({each.engram.id for each in versions if each.current})
+    starting = set(ids)
+    return tuple(link for link in store.links(ids) if link.source in starting)
 
 
 def _line(value: Json) -> bytes:
@@ -169,6 +205,11 @@ def _require_place(source: End, target: End) -> None:
                 f"{target.location} is not empty: found {stats.events} events and {stats.engrams} engrams of its own; "
                 "move into a new place"
             )
+        note = f"what follows was moved here; the first row has digest {origin}"
+        row = {"actor": "mover", "action": "move", "namespace": "*", "ids": [], "note": note}
+        target.put_audit([{"at": datetime.now(UTC).isoformat(), **row}])
+        standing = {tenant: rows for tenant, (rows, _) in audit_ends(target, {}).items()}
+        target.set_setting(BEFORE, json.dumps(standing))
         target.set_setting(ORIGIN, origin)
     elif found != origin:
         raise UsageError(
@@ -176,19 +217,20 @@ def _require_place(source: End, target: End) -> None:
         )
 
 
-def _tenant(namespace: str) -> str:
-    return namespace.partition("/")[0]
-
-
-def _by_tenant(store: End) -> Iterator[list[str]]:
+def _bytenant_of(store: End) -> Iterator[list[str]]:
     tenants: dict[str, list[str]] = {}
     for namespace in sorted(store.namespaces()):
-        tenants.setdefault(_tenant(namespace), []).append(namespace)
+        tenants.setdefault(tenant_of(namespace), []).append(namespace)
     return iter([tenants[tenant] for tenant in sorted(tenants)])
 
 
 def every_event(store: End) -> Iterator[Event]:
     """The whole journal: tenant by tenant, each in its order."""
+    return (event for _, event in numbered_events(store))
+
+
+def numbered_events(store: End) -> Iterator[tuple[int, Event]]:
+    """The whole journal with its numbers: tenant by tenant, each in its order."""
 
     def of(namespace: str) -> Iterator[tuple[int, Event]]:
         after = 0
@@ -199,9 +241,8 @@ def every_event(store: End) -> Iterator[Event]:
                 return
             after = page[-1][0]
 
-    for namespaces in _by_tenant(store):
-        for _, event in heapq.merge(*map(of, namespaces), key=lambda pair: pair[0]):
-            yield event
+    for namespaces in _bytenant_of(store):
+        yield from heapq.merge(*map(of, namespaces), key=lambda pair: pair[0])
 
 
 def every_version(store: End) -> Iterator[Version]:
@@ -220,7 +261,7 @@ def every_version(store: End) -> Iterator[Version]:
                 return
             after = int(rows[-1].row)
 
-    for namespaces in _by_tenant(store):
+    for namespaces in _bytenant_of(store):
         yield from heapq.merge(*map(of, namespaces), key=lambda version: version.row)
 
 
@@ -271,10 +312,8 @@ def _put_versions(target: End, versions: Sequence[Version]) -> None:
 
 
 def _put_links(source: End, target: End, versions: Sequence[Version]) -> int:
-    ids = sorted({each.engram.id for each in versions if each.current})
-    starting = set(ids)
-    links = tuple(link for link in source.links(ids) if link.source in starting)
-    known = set(target.links(ids))
+    links = _links(source, versions)
+    known = set(_links(target, versions))
     new = tuple(link for link in links if link not in known)
     if new:
         target.commit(_commit(versions[0].engram.namespace, "mover", links=new))
@@ -288,5 +327,6 @@ def _commit(namespace: str, actor: str, **what: Json) -> Commit:
         action="move",
         recorded_at=datetime.now(UTC),
         replayed=True,
+        audited=False,
         **what,
     )

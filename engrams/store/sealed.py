@@ -246,6 +246,10 @@ class SealedStore:
             out[row] = (change, actor, why, event)
         return out
 
+    def settings(self, prefix: str) -> dict[str, str]:
+        """As the store says, without the seal, which speaks of this store alone."""
+        return {key: value for key, value in self._store.settings(prefix).items() if key != SETTING}
+
     def receipts(self) -> list[Any]:
         """As the store says, without the digests, which are keyed: the keys of idempotency go on answering."""
         raw: Any = self._store

@@ -12,8 +12,8 @@ from psycopg import Connection
 
 from engrams.records import Json
 from engrams.store.cells import json_text, time_cell, time_of
-from engrams.store.postgres.cells import text_of
-from engrams.store.postgres.positions import Position
+from engrams.store.postgres.cells import tenant_of, text_of
+from engrams.store.postgres.positions import Position, hold_all
 from engrams.store.rules import chain_break, seal
 
 _COLUMNS = "seq, at, actor, action, namespace, ids, note"
@@ -36,6 +36,16 @@ def append_audit(
         f"insert into audit (tenant, {_COLUMNS}, digest) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (position.tenant, *row, position.digest),
     )
+
+
+def put_audit(db: Connection[Any], rows: Sequence[Mapping[str, Json]]) -> None:
+    """Adds rows that were written elsewhere inside an open transaction, sealed to those of their tenants."""
+    positions = hold_all(db, {tenant_of(row["namespace"]) for row in rows})
+    for row in rows:
+        position, at = positions[tenant_of(row["namespace"])], datetime.fromisoformat(row["at"])
+        append_audit(db, position, at, row["actor"], row["action"], row["namespace"], row["ids"], row["note"])
+    for position in positions.values():
+        position.write(db)
 
 
 def read_audit(db: Connection[Any], after: int, limit: int) -> list[Mapping[str, Json]]:

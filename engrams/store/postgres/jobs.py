@@ -10,9 +10,11 @@ from typing import Any
 from psycopg import Connection
 
 from engrams.records import Event, Job, JobState, Progress, Spent
+from engrams.store.alongside import Reached, Spending
 from engrams.store.cells import time_cell, time_or_none
 from engrams.store.postgres.cells import ANY, path_cell, tenant_of, text_of
 from engrams.store.postgres.connections import EVERYTHING, Connections
+from engrams.store.postgres.inserting import insert
 from engrams.store.postgres.positions import hold_all
 from engrams.store.postgres.reading import EVENT_COLUMNS
 from engrams.store.rows import JOB_COLUMNS, event_from, job_cells, job_from
@@ -164,6 +166,29 @@ def looked(db: Connection[Any], writer: str, tenant: str, number: int) -> None:
         "insert into writers values (%s, %s, %s) on conflict (tenant, writer) "
         "do update set through = greatest(writers.through, excluded.through)",
         (tenant, writer, number),
+    )
+
+
+def reached(db: Connection[Any]) -> list[Reached]:
+    """How far each writer has come, by writer and tenant."""
+    return sorted((text_of(w), t, n) for w, t, n in db.execute("select writer, tenant, through from writers"))
+
+
+def spending(db: Connection[Any]) -> list[Spending]:
+    """What jobs of all tenants cost, by day and kind."""
+    rows = db.execute(
+        "select day, kind, sum(jobs)::bigint, sum(tokens)::bigint from spent group by day, kind order by day, kind"
+    )
+    return [(day, text_of(kind), jobs, tokens) for day, kind, jobs, tokens in rows]
+
+
+def put_spending(db: Connection[Any], rows: Sequence[Spending]) -> None:
+    """Sets what jobs cost on these days inside an open transaction, whoever's they were."""
+    insert(
+        db,
+        "spent (tenant, day, kind, jobs, tokens)",
+        [(ANY, *row) for row in rows],
+        "on conflict (tenant, day, kind) do update set jobs = excluded.jobs, tokens = excluded.tokens",
     )
 
 

@@ -144,8 +144,9 @@ def commit(db: Connection[Any], change: Commit, prepared: Prepared) -> Receipt:
             "receipts (tenant, namespace, key, digest, receipt)",
             [(home.tenant, namespace, key, digest, receipt)],
         )
-    ids, note = audit_note(change)
-    append_audit(db, home, change.recorded_at, change.actor, change.action, namespace, ids, note)
+    if change.audited:
+        ids, note = audit_note(change)
+        append_audit(db, home, change.recorded_at, change.actor, change.action, namespace, ids, note)
     for position in positions.values():
         position.write(db)
     return change.receipt

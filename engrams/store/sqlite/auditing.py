@@ -41,6 +41,13 @@ def append_audit(
     db.execute("update position set audit = ?, digest = ?", (last + 1, digest))
 
 
+def put_audit(db: sqlite3.Connection, rows: Sequence[Mapping[str, Json]]) -> None:
+    """Adds rows that were written elsewhere inside an open transaction, sealed to those that stand."""
+    for row in rows:
+        at = datetime.fromisoformat(row["at"])
+        append_audit(db, at, row["actor"], row["action"], row["namespace"], row["ids"], row["note"])
+
+
 def read_audit(db: sqlite3.Connection, after: int, limit: int) -> list[Mapping[str, Json]]:
     """Rows after a number, oldest first."""
     rows = db.execute(f"select {_COLUMNS} from audit where seq > ? order by seq limit ?", (after, limit))

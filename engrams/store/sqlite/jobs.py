@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from engrams.records import Job, JobState, Progress, Spent
+from engrams.store.alongside import Reached, Spending
 from engrams.store.cells import time_cell, time_or_none
 from engrams.store.rows import JOB_COLUMNS, job_cells, job_from
 from engrams.store.sqlite.cells import text_cell, text_of
@@ -146,6 +147,22 @@ def looked(db: sqlite3.Connection, writer: str, number: int) -> None:
     """Notes inside an open transaction that a writer has looked at all entries up to a number."""
     sql = "insert into writers values (?, ?) on conflict (writer) do update set through = max(through, excluded.through)"
     db.execute(sql, (text_cell(writer), number))
+
+
+def reached(db: sqlite3.Connection) -> list[Reached]:
+    """How far each writer has come; one file counts once."""
+    rows = db.execute("select writer, through from writers order by writer")
+    return sorted((text_of(writer), None, through) for writer, through in rows)
+
+
+def spending(db: sqlite3.Connection) -> list[Spending]:
+    """What jobs cost, by day and kind."""
+    return db.execute("select day, kind, jobs, tokens from spent order by day, kind").fetchall()
+
+
+def put_spending(db: sqlite3.Connection, rows: Sequence[Spending]) -> None:
+    """Sets what jobs cost on these days inside an open transaction."""
+    db.executemany("insert or replace into spent values (?, ?, ?, ?)", rows)
 
 
 def _through(db: sqlite3.Connection, writer: str) -> int:

@@ -26,6 +26,7 @@ from engrams.records import (
     Scope,
     Stats,
 )
+from engrams.store.alongside import AuditRow, Reached, Spending
 from engrams.store.moving import Cause, Kept, Tombstone
 from engrams.store.sqlite import auditing, care, erasing, jobs, loading, reading, remains, settings, writing
 from engrams.store.sqlite.cells import text_of, time_cell
@@ -361,6 +362,37 @@ class SqliteStore:
         """Keeps tombstones and receipts; those that are there already stay."""
         with self._connections.writing() as db:
             remains.put(db, tombstones, receipts)
+
+    @property
+    def apart(self) -> bool:
+        """Whether each tenant has a journal, an audit and progress of its own: a file has one for all."""
+        return False
+
+    def put_audit(self, rows: Sequence[AuditRow]) -> None:
+        """Adds rows that were written elsewhere, sealed to those that stand."""
+        with self._connections.writing() as db:
+            auditing.put_audit(db, rows)
+
+    def reached(self) -> list[Reached]:
+        """How far each writer has come."""
+        with self._connections.reading() as db:
+            return jobs.reached(db)
+
+    def put_reached(self, rows: Sequence[Reached]) -> None:
+        """Notes how far writers have come."""
+        with self._connections.writing() as db:
+            for writer, _, number in rows:
+                jobs.looked(db, writer, number)
+
+    def spending(self) -> list[Spending]:
+        """What jobs cost, by day and kind."""
+        with self._connections.reading() as db:
+            return jobs.spending(db)
+
+    def put_spending(self, rows: Sequence[Spending]) -> None:
+        """Sets what jobs cost on these days."""
+        with self._connections.writing() as db:
+            jobs.put_spending(db, rows)
 
     # --- care
 

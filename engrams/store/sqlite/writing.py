@@ -129,6 +129,8 @@ def commit(db: sqlite3.Connection, change: Commit, prepared: Prepared) -> Receip
         receipt = json_cell(receipt_row(change.receipt), "receipt")
         row = (spaces[change.receipt.namespace], text_cell(key), digest, receipt)
         db.execute("insert into receipts values (?, ?, ?, ?)", row)
+    if not change.audited:
+        return change.receipt
     ids, note = audit_note(change)
     append_audit(db, change.recorded_at, change.actor, change.action, change.receipt.namespace, ids, note)
     return change.receipt

@@ -13,11 +13,12 @@ import pytest
 from engrams.errors import BadSetting, NotFound, StoreError, UsageError
 from engrams.lifecycle.migrating import migrate
 from engrams.ports import Store, Where
-from engrams.records import Scope
+from engrams.records import Job, Scope, Spent
 from engrams.store import moving, open_store
 from engrams.store.moving import End, content
 from tests.contracts.stores import (
     HERE,
+    NAMESPACE,
     add,
     at,
     commit_of,
@@ -68,7 +69,34 @@ def fill(store: Store) -> dict[str, Any]:
     store.commit(replace(commit_of([fix]), actor="somebody else"))
     revise(store, changed, fix.id, content="changed again", state="superseded")
     erase(store, gone)
+    queue(store)
+    # One writer has looked at everything, one at the first two entries, one at nothing.
+    for namespace, upto in ((NAMESPACE, 10**6), ("globex", 10**6)):
+        store.looked("all", namespace, upto)
+    store.looked("some", NAMESPACE, store.journal(HERE, ALL, limit=2)[-1][0])
     return {"gone": gone, "other": other}
+
+
+def queue(store: Store) -> None:
+    """Jobs of every state, and what they cost."""
+    store.jobs.put(
+        [Job(f"j{n}", "derive", f"k{n}", NAMESPACE, "engrams", at(0), at(n), {"n": n}) for n in range(3)]
+    )
+    leased = store.jobs.lease("w", at(5), at(6), ["derive"])
+    assert leased is not None
+    store.jobs.fail(leased.id, "w", "given up \ud800", None)
+    store.jobs.lease("w", at(5), at(6), ["derive"])
+    store.jobs.put([replace(leased, id="j9", namespace="globex", once="one", state="waiting", worker=None)])
+    store.jobs.spend(at(5).date(), "derive", 70)
+
+
+def said_by(store: Store) -> dict[str, list[tuple[Any, ...]]]:
+    """What the audit says, tenant by tenant."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for row in store.audit(limit=1000):
+        line = tuple(str(row[key]) for key in ("at", "actor", "action", "namespace", "ids", "note"))
+        found.setdefault(str(row["namespace"]).split("/")[0], []).append(line)
+    return found
 
 
 @pytest.mark.parametrize(("source", "target"), WAYS)
@@ -81,6 +109,14 @@ def test_everything_comes_along(source: str, target: str, tmp_path: Path) -> Non
     history = store.versions("fact")
     engrams = {scope: store.list_engrams(Scope(scope), ALL) for scope in store.namespaces()}
     stats = store.stats(None)
+    audit, jobs = said_by(store), store.jobs.all()
+    spent = store.jobs.spent(at(5).date())
+    progress = {writer: store.progress(writer).behind for writer in ("all", "some", "none")}
+    assert (sorted(job.state for job in jobs), spent) == (
+        ["dead", "running", "waiting", "waiting"],
+        Spent(2, 70),
+    )
+    assert progress == {"all": 0, "some": 3, "none": 5}
     store.close()
     steps: list[tuple[int, int]] = []
 
@@ -88,6 +124,7 @@ def test_everything_comes_along(source: str, target: str, tmp_path: Path) -> Non
 
     assert (moved.events, moved.versions, moved.links) == (before[0], before[1], 2)
     assert moved.digest == before[2]
+    assert (moved.audit, moved.jobs) == (sum(map(len, audit.values())), 4)
     assert steps[-1][0] == steps[-1][1] > 0
     store = open_store(there)
     assert content(cast(End, store)) == before
@@ -101,9 +138,21 @@ def test_everything_comes_along(source: str, target: str, tmp_path: Path) -> Non
         store.commit(commit_of([known["gone"]]))
     with pytest.raises(BadSetting, match="idempotency_key"):
         store.commit(commit_of((), (), "acme/bob", idempotency=("key", "another")))
-    assert store.check() == []
+    there_said = said_by(store)
+    [begin] = there_said.pop("*")
+    assert begin[2] == "move"
+    assert there_said == audit
+    assert store.jobs.all() == jobs
+    assert store.jobs.spent(at(5).date()) == spent
+    assert {writer: store.progress(writer).behind for writer in progress} == progress
+    assert store.check() == []  # the chain of the audit among it
     add(store, said("and life goes on"))
+    assert store.check() == []
     store.close()
+    moved_on = Path(tmp_path / "again.db")
+    assert (
+        migrate(there, moved_on).audit == moved.audit + 2
+    )  # the row of the first move, and of the life since
 
 
 @pytest.mark.parametrize(("source", "target"), WAYS[:2])
@@ -151,6 +200,39 @@ def test_what_was_said_since_comes_with_the_next_move(tmp_path: Path) -> None:
     add(store, said("later"))
     store.close()
     assert migrate(here, there).events == first.events + 1
+
+
+def test_a_place_that_was_used_is_told_of_and_keeps_what_it_has(tmp_path: Path) -> None:
+    here, there = tmp_path / "here.db", tmp_path / "there.db"
+    store = open_store(here)
+    fill(store)
+    migrate(here, there)
+    used = open_store(there)
+    used.commit(commit_of())  # a row of the audit, and nothing else
+    add(store, said("later"))
+    used.jobs.put([Job("of-its-own", "derive", "k", NAMESPACE, "engrams", at(0), at(0))])
+    with pytest.raises(StoreError, match=r"the audit.* is not that of .*somebody wrote meanwhile"):
+        migrate(here, there)
+    assert "of-its-own" in {job.id for job in used.jobs.all()}
+    assert used.check() == []
+    used.close()
+    store.close()
+
+
+def test_jobs_done_between_two_runs_of_one_move_do_not_come_back(tmp_path: Path) -> None:
+    here, there = tmp_path / "here.db", SERVER.fresh()
+    store = open_store(here)
+    fill(store)
+    migrate(here, there)
+    store.jobs.drop("j2")
+    store.jobs.put([Job("j10", "reembed", "k", NAMESPACE, "engrams", at(0), at(0))])
+    store.jobs.spend(at(6).date(), "reembed", 3)
+    assert migrate(here, there).jobs == 4
+    copy = open_store(there)
+    assert copy.jobs.all() == store.jobs.all()
+    assert copy.jobs.spent(at(6).date()) == store.jobs.spent(at(6).date())
+    copy.close()
+    store.close()
 
 
 def test_a_source_that_erased_something_meanwhile_is_told_of(tmp_path: Path) -> None:
