@@ -27,8 +27,10 @@ _FORGED = re.compile(
     r"<{3,}|>{3,}|<\|[\w./ -]{1,40}\|>|</?s>|\[/?INST\]|</?(?:start|end)_of_turn>|<<SYS>>|<</SYS>>",
     re.IGNORECASE,
 )
-#: Unicode tag characters spell text that nobody sees; they belong behind a black flag (England, Scotland, Wales) only.
-_UNSEEN = re.compile("(?<![\U0001f3f4\U000e0020-\U000e007f])[\U000e0000-\U000e007f]+")
+#: Unicode tag characters spell text that nobody sees; a few behind a black flag make the flag of a region and stay.
+_UNSEEN = re.compile(
+    "(\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f)|[\U000e0000-\U000e007f]+"
+)
 #: Controls but tab and line feed; marks that reverse the direction in which a text is shown.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
@@ -102,7 +104,8 @@ def disarmed(text: str) -> str:
     """
     # Lone surrogates, which broken exports hold, are no Unicode: servers refuse them.
     text = text.encode("utf-8", "replace").decode("utf-8")
-    seen = _CONTROLS.sub("", _UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
+    seen = _UNSEEN.sub(lambda found: found[1] or "", text.replace("\r\n", "\n").replace("\r", "\n"))
+    seen = _CONTROLS.sub("", seen)
     likeness = str.maketrans("<>[]", "‹›⁅⁆")
     return _FORGED.sub(lambda found: found[0].translate(likeness), seen)
 
