@@ -67,6 +67,7 @@ class AsyncMemory:
         background: bool = False,
         key: str | None = None,
         model: object = None,
+        models: str | Mapping[str, str] | None = None,
     ) -> AsyncMemory:
         """Opens a memory, made where it is not there.
 
@@ -87,12 +88,14 @@ class AsyncMemory:
             model: the language model: "openai:<model>", "openai:<model>@<url>" (any server that speaks OpenAI's protocol),
                 "anthropic:<model>", "record:<file>+<model>", "replay:<file>", "none", a `ChatModel`, or a function from a
                 request to a text or an object; None: what settings say, else none. Keys come from the environment.
+            models: others for single operations, `{"reflect": "anthropic:<model>"}`; or "none": no language model at all,
+                and recipes in the form that does without (the card says what is replaced); None: what settings say.
 
         Raises:
             StoreError: it cannot be opened; says why and what to do.
             UnknownName: no recipe or embedder of that name.
             NeedsExtra: the recipe, embedder or model needs a part that is not installed.
-            CannotJoin: the recipe needs a language model, and none is there.
+            CannotJoin: the recipe needs a language model, and none is there; or with `models="none"` has no form without.
         """
         return cls(
             await asyncio.to_thread(
@@ -107,6 +110,7 @@ class AsyncMemory:
                 background=background,
                 key=key,
                 model=model,
+                models=models,
             )
         )
 

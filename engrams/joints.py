@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from engrams.errors import EngramsError
 from engrams.step import In, Out, Run, Step
@@ -61,3 +61,15 @@ class When(Step[Part, Part], Generic[Part]):
 
     def __call__(self, value: Part, run: Run) -> Part:
         return self.step(value, run) if self.test(value, run) else value
+
+
+@dataclass(frozen=True)
+class Composing(Step[Part, Part], Generic[Part]):
+    """Runs `step` only where a context is composed: a search, which ranks alone, stops before it."""
+
+    composes: ClassVar[bool] = True
+
+    step: Step[Part, Part]
+
+    def __call__(self, value: Part, run: Run) -> Part:
+        return self.step(value, run)

@@ -97,6 +97,7 @@ class Memory(Keeping):
         background: bool = False,
         key: str | None = None,
         model: object = None,
+        models: str | Mapping[str, str] | None = None,
     ) -> Memory:
         """Opens a memory, made where it is not there.
 
@@ -117,12 +118,14 @@ class Memory(Keeping):
             model: the language model: "openai:<model>", "openai:<model>@<url>" (any server that speaks OpenAI's protocol),
                 "anthropic:<model>", "record:<file>+<model>", "replay:<file>", "none", a `ChatModel`, or a function from a
                 request to a text or an object; None: what settings say, else none. Keys come from the environment.
+            models: others for single operations, `{"reflect": "anthropic:<model>"}`; or "none": no language model at all,
+                and recipes in the form that does without (the card says what is replaced); None: what settings say.
 
         Raises:
             StoreError: it cannot be opened; says why and what to do.
             UnknownName: no recipe or embedder of that name.
             NeedsExtra: the recipe, embedder or model needs a part that is not installed.
-            CannotJoin: the recipe needs a language model, and none is there.
+            CannotJoin: the recipe needs a language model, and none is there; or with `models="none"` has no form without.
         """
         if isinstance(wait, bool) or not isinstance(wait, int | float) or not 0 <= wait <= 86_400:
             raise BadSetting("wait", wait, "seconds from 0 to 86,400")
@@ -141,6 +144,7 @@ class Memory(Keeping):
             guard=settings.guard,
             key=key,
             model=settings.model if model is None else model,
+            models=models,
             settings=settings,
         )
         memory = cls(house)

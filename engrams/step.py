@@ -79,7 +79,7 @@ def without_model(recipe: str) -> str:
     """What is said where a recipe that asks a language model is run without one."""
     return (
         f"the recipe {recipe!r} asks a language model, and this memory is open without one; give model=, or set "
-        "ENGRAMS_MODEL, such as openai:NAME@URL or anthropic:NAME"
+        'ENGRAMS_MODEL, such as openai:NAME@URL or anthropic:NAME; models="none" runs the form that does without'
     )
 
 

@@ -45,8 +45,10 @@ def consolidate(house: House, namespace: str) -> Consolidated:
     draft: Draft = chain(Draft((), tuple(standing)), run)
     ids = [e.id for e in draft.engrams]
     there = {e.id for e in standing} | house.store.engrams(ids).keys()
-    entries = entries_of(house, draft.engrams, draft)
-    new = [(e, entry) for e, entry in zip(draft.engrams, entries, strict=True) if e.id not in there]
+    made = [e for e in draft.engrams if e.id not in there]
+    # What the chain gave no vectors or names is prepared as the write chain prepares what it derives.
+    entries = entries_of(house, made, draft if draft.vectors or draft.names else None) if made else []
+    new = list(zip(made, entries, strict=True))
     now = house.clock.now()
     revised = revisions_of(house, draft.decisions, now)
     derived = [Derived(e.id, e.kind, "ADD", e.sources) for e, _ in new]

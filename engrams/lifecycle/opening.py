@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,6 +96,7 @@ class House:
     grant: Grant | None = None  # what the key it was opened with may do; None: everything
     model: ChatModel | None = None
     ledger: Ledger | None = None  # of the whole store, whoever holds this memory
+    modelless: bool = False  # recipes run in their form without language models
 
     def now(self, namespace: str) -> datetime:
         """The time of recording: the clock's, and never before what this namespace recorded last."""
@@ -110,6 +111,7 @@ class House:
             NeedsExtra: the recipe needs an embedder, and none is there.
             CannotJoin: the recipe needs a language model, and none is there.
         """
+        recipe = recipe.without_models() if self.modelless else recipe
         if recipe == self.recipe:
             return self
         _require_model(recipe, self.model)
@@ -159,11 +161,13 @@ def open_house(
     guard: str = "off",
     key: str | None = None,
     model: object = None,
+    models: object = None,
     settings: Settings | None = None,
 ) -> House:
     """Opens the store (made where it is not there) and puts the rest around it.
 
-    Without a recipe it is the one the memory was rebuilt with last, else `fallback`.
+    Without a recipe it is the one the memory was rebuilt with last, else `fallback`. With `models="none"` it runs in its form
+    without language models.
 
     Raises:
         UnknownName: no recipe or embedder of that name.
@@ -191,10 +195,14 @@ def open_house(
     table = shipped_table()
     tokens = _counter(tokenizer, table)
     settings = settings or Settings()
+    operations = _operations(settings.models if models is None else models)
+    modelless = operations is None
+    if modelless and named is not None:
+        named = named.without_models()
     chat = resolve_chat(
-        model,
+        None if modelless else model,
         tokens.count,
-        operations=chosen(settings.models),
+        operations=operations,
         cache=settings.model_cache,
         concurrency=settings.model_concurrency,
     )
@@ -206,6 +214,7 @@ def open_house(
     store = opened(location, wait, actor)
     try:
         recipe_now = named or _current(store, fallback)
+        recipe_now = recipe_now.without_models() if modelless else recipe_now
         _require_embedder(recipe_now, found, embedder)
         _require_model(recipe_now, chat)
         now = clock or SystemClock()
@@ -224,6 +233,7 @@ def open_house(
             guard=guard,
             model=chat,
             ledger=Ledger(store, now, prices, limits),
+            modelless=modelless,
         )
         return house if key is None else guarded(house, key)
     except BaseException:
@@ -285,6 +295,17 @@ def _require_embedder(recipe: Recipe, found: Embedder | None, given: object) -> 
 def _require_model(recipe: Recipe, found: ChatModel | None) -> None:
     if found is None and "chat" in recipe.needs:
         raise CannotJoin(without_model(recipe.name))
+
+
+def _operations(models: object) -> Mapping[str, str] | None:
+    """The models of single operations, however they were given; None where no language model is to be asked at all."""
+    if models == "none":
+        return None
+    if isinstance(models, Mapping) and all(isinstance(t, str) for pair in models.items() for t in pair):
+        return {str(operation): str(model) for operation, model in models.items()}
+    if isinstance(models, str):
+        return chosen(models)
+    raise BadSetting("models", models, "'none', 'operation=model,…' or a mapping from operations to models")
 
 
 def embedding_step(recipe: Recipe) -> Embed | None:

@@ -74,10 +74,10 @@ class ExpandLinks(Step[Ranked[Engram], Ranked[Engram]]):
 
     def __call__(self, value: Ranked[Engram], run: Run) -> Ranked[Engram]:
         """Looks the links up and fetches."""
-        ids = [s.item.id for s in value.items]
+        ids, writer = [s.item.id for s in value.items], value.query.writer or run.recipe
         beside: dict[EngramId, list[EngramId]] = {}
         for link in run.store.links(ids):
-            if link.relation == self.relation and link.recipe == run.recipe:
+            if link.relation == self.relation and link.recipe == writer:
                 beside.setdefault(link.source, []).append(link.target)
                 beside.setdefault(link.target, []).append(link.source)
         others = {other for linked in beside.values() for other in linked} - set(ids)

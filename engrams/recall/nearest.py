@@ -12,7 +12,7 @@ from engrams.errors import BadSetting, NeedsExtra
 from engrams.ports import Float32, Int64, View
 from engrams.recall.derived import once
 from engrams.recall.select import fetch
-from engrams.records import Engram, Query, Ranked, Scored
+from engrams.records import Engram, Query, Ranked, Row, Scored
 from engrams.step import Run, Step
 
 Scale = Literal["cosine", "min-max"]
@@ -26,7 +26,7 @@ class Nearest(Step[Query, Ranked[Engram]]):
 
     Scores are cosines, or with `scale="min-max"` cosines moved and stretched to 0..1 over all engrams of these kinds. With
     `distinct`, equal texts count once. With `widen`, the query's own limit goes before `k`: for the step that makes the final
-    ranking. Signal `dense`.
+    ranking. With `reinforce`, a recall of what is found is counted. Signal `dense`.
 
     Source: Karpukhin et al. 2020 (dense passage retrieval); min-max as in HippoRAG 2's released code.
     """
@@ -36,6 +36,7 @@ class Nearest(Step[Query, Ranked[Engram]]):
     scale: Scale = "cosine"
     distinct: bool = False
     widen: bool = False
+    reinforce: bool = False
 
     def __post_init__(self) -> None:
         if self.k < 1:
@@ -58,11 +59,15 @@ class Nearest(Step[Query, Ranked[Engram]]):
         k = value.limit if self.widen and value.limit is not None else self.k
         wanted = top_k(allowed(view, scores), k * PER_WANTED if self.distinct else k)
         items: list[Scored[Engram]] = []
+        rows: list[Row] = []
         said: set[str] = set()
         for at, engram in zip(wanted, fetch(run, view, wanted), strict=True):
             if engram is not None and not (self.distinct and engram.content in said) and len(items) < k:
                 said.add(engram.content)
+                rows.append(Row(int(view.rows[at])))
                 items.append(Scored(engram, float(scores[at]), {"dense": float(scores[at])}))
+        if self.reinforce and rows:
+            run.store.touch(rows, run.clock.now())
         return Ranked(value, tuple(items))
 
 
