@@ -113,6 +113,7 @@ FULL_RUN = (
     "tests/rooms/store/",
     "tests/doors/test_cli",
     "tests/doors/test_hooks_kill",
+    "tests/doors/test_mcp.py",
     "tests/bench/",
     "tests/rooms/models/",
 )

@@ -86,8 +86,12 @@ class Call:
             return None
 
     @contextmanager
-    def memory(self, *, make: bool = False, embedder: str | None = None) -> Iterator[Memory]:
+    def memory(
+        self, *, make: bool = False, embedder: str | None = None, take_in: bool = True
+    ) -> Iterator[Memory]:
         """The memory, opened; `make`: also where it is not there yet; `embedder`: another than the settings say.
+
+        `take_in`: what hooks of coding agents wrote down for it is in it then.
 
         Raises:
             NotFound: no file is there and the command would not make one.
@@ -106,7 +110,7 @@ class Call:
         from engrams.memory import Memory
 
         with Memory.open(self.given.get("db"), embedder=embedder, actor="cli") as memory:
-            if spooled:
+            if spooled and take_in:
                 from engrams.serve.hooks.draining import drain_quietly
 
                 drain_quietly(memory, place)
