@@ -37,13 +37,35 @@ def event_from(row: Mapping[str, Json]) -> Event:
     return Event(**values)
 
 
+def engram_row(engram: Engram) -> dict[str, Json]:
+    """An engram as JSON; what is empty is left out."""
+    return _row(engram) | {"content": engram.content, "sources": list(engram.sources)}
+
+
+def engram_from(row: Mapping[str, Json]) -> Engram:
+    """The engram of a row.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is none.
+    """
+    values = _values(row, Engram)
+    values["sources"] = _texts(values["sources"])
+    values["keys"] = _texts(values.get("keys", ()))
+    if values.get("payload") is not None:
+        values["payload"] = _payload(Payload(**values["payload"]))
+    if values.get("state", "active") not in get_args(State):
+        raise ValueError("an unknown state")
+    if type(values.get("version", 1)) is not int or values.get("version", 1) < 1:
+        raise ValueError("a version that is no number from 1")
+    return Engram(**values)
+
+
 def version_row(version: Version) -> dict[str, Json]:
     """One version of an engram with its index entry (without vectors) and what brought it about."""
     change, actor, reason, event = version.cause
     entry = version.entry
     return {
-        "engram": _row(version.engram)
-        | {"content": version.engram.content, "sources": list(version.engram.sources)},
+        "engram": engram_row(version.engram),
         "entry": {
             "length": entry.length,
             "flags": entry.flags,
@@ -65,15 +87,9 @@ def version_from(row: Mapping[str, Json], number: int) -> Version:
     Raises:
         ValueError, TypeError, KeyError: it is none.
     """
-    values = _values(row["engram"], Engram)
-    values["sources"] = _texts(values["sources"])
-    values["keys"] = _texts(values.get("keys", ()))
-    if values.get("payload") is not None:
-        values["payload"] = _payload(Payload(**values["payload"]))
-    if values.get("state", "active") not in get_args(State) or row["change"] not in get_args(Change):
-        raise ValueError("an unknown state or change")
-    if type(values.get("version", 1)) is not int or values.get("version", 1) < 1:
-        raise ValueError("a version that is no number from 1")
+    engram = engram_from(row["engram"])
+    if row["change"] not in get_args(Change):
+        raise ValueError("an unknown change")
     entry = row["entry"]
     terms, counts = _unpacked(entry["terms"], "<u4"), _unpacked(entry["counts"], "u1")
     pieces = _unpacked(entry["pieces"], "<u2")
@@ -82,7 +98,7 @@ def version_from(row: Mapping[str, Json], number: int) -> Version:
     made = Entry(int(entry["length"]), terms, counts, pieces, int(entry["flags"]))
     event = row["event_id"]
     cause = (row["change"], str(row["actor"]), str(row["reason"]), None if event is None else str(event))
-    return Version(number, bool(row["current"]), Engram(**values), made, cause)  # type: ignore[arg-type]
+    return Version(number, bool(row["current"]), engram, made, cause)  # type: ignore[arg-type]
 
 
 def link_row(link: Link) -> dict[str, Json]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+from engrams.lifecycle import staging
 from engrams.lifecycle.embedding import entries_of, require_embedder, settings_of
 from engrams.lifecycle.feedback import relearn
 from engrams.lifecycle.following import as_corrected, live, ours, rejected_of
 from engrams.lifecycle.opening import CURRENT, House
-from engrams.lifecycle.replaying import BATCH, catch_up
+from engrams.lifecycle.replaying import BATCH, catch_up, units
 from engrams.lifecycle.writing import revised, without_index_only
 from engrams.ports import Commit, Revised, Where
 from engrams.recipe import Recipe
-from engrams.records import Change, Derived, Draft, Engram, Event, Receipt, Scope
+from engrams.records import Change, Derived, Draft, Engram, Event, Link, Receipt, Scope
 
 Tell = Callable[[int, int], None]
 
@@ -32,9 +34,9 @@ def rebuild(house: House, recipe: Recipe, progress: Tell | None = None) -> Rebui
     """Derives with a recipe from the whole journal and makes it the current one.
 
     Readers see what stood before until the last moment. A recipe with another write chain is derived beside, batch by
-    batch: cut off, or behind the journal, it goes on where it stopped. What stands whole under this write chain is
-    compared with what it derives now, and the differences come in one transaction. What people corrected, rejected,
-    pinned or undid holds as before.
+    batch. What stands whole under this write chain is compared with what it derives now, and the differences come in one
+    transaction. Cut off, or behind the journal, either goes on where it stopped. What people corrected, rejected, pinned
+    or undid holds as before.
 
     Raises:
         NeedsExtra: the recipe needs a part that is not there.
@@ -61,16 +63,32 @@ def _renew(house: House, progress: Tell | None) -> tuple[int, int]:
     """Compares what stands with what the write chain derives now; the differences are one commit. (changed, made)."""
     changes: list[tuple[Engram, Change]] = []
     new: list[Engram] = []
+    made: list[Link] = []
     at, done, total = house.clock.now(), 0, house.store.stats(None).events
     for namespace, events in _messages(house):
-        scope = Scope(namespace)
-        draft = house.recipe.write(Draft(tuple(as_corrected(house, events))), house.run("write", scope))
-        _compare(house, events, draft, changes, new)
+        derived: list[Engram] = []
+        for unit in units(as_corrected(house, events), house.recipe.unit):
+            there = staging.staged(house, unit)
+            if there is None:
+                draft = house.recipe.write(Draft(tuple(unit)), house.run("write", Scope(namespace)))
+                there = staging.stage(house, unit, draft)
+            derived += there.engrams
+            made += there.links
+        _compare(house, events, derived, changes, new)
         done += len(events)
         if progress is not None:
             progress(done, max(total, done))
-    if not changes and not new:
-        return 0, 0
+    if changes or new:
+        _swap(house, at, changes, new, made)
+    staging.drop(house)
+    return len(changes), len(new)
+
+
+def _swap(
+    house: House, at: datetime, changes: list[tuple[Engram, Change]], new: list[Engram], made: list[Link]
+) -> None:
+    """The differences, in one transaction."""
+    ends = {engram.id for engram in new}
     versions = [e for e, _ in changes]
     entries = entries_of(house, [*versions, *new])
     place = (versions or new)[0].namespace
@@ -90,18 +108,22 @@ def _renew(house: House, progress: Tell | None) -> tuple[int, int]:
                 Revised(engram, entry, change, "rebuild")
                 for engram, (_, change), entry in zip(versions, changes, entries, strict=False)
             ),
+            links=tuple(link for link in made if link.source in ends or link.target in ends),
             settings=settings_of(house, entries),
         )
     )
-    return len(changes), len(new)
 
 
 def _compare(
-    house: House, events: list[Event], draft: Draft, changes: list[tuple[Engram, Change]], new: list[Engram]
+    house: House,
+    events: list[Event],
+    derived: list[Engram],
+    changes: list[tuple[Engram, Change]],
+    new: list[Engram],
 ) -> None:
     standing = {e.id: e for e in ours(house, [e.id for e in events])}
     rejected = rejected_of(house, list(standing))
-    made = {e.id: e for e in draft.engrams}
+    made = {e.id: e for e in derived}
     at = house.clock.now()
     for id, engram in made.items():
         current = standing.get(id)

@@ -164,6 +164,10 @@ class Store(Protocol):
         """
         ...
 
+    def drop_engrams(self, writer: str) -> int:
+        """Removes every version that one writer made, with all that lies beside it; how many went. Nothing may rest on them."""
+        ...
+
     def drop_vectors(self, *, keep: str, limit: int = 10_000) -> int:
         """Removes at most `limit` vectors of embedders other than `keep`; how many went, 0 when none are left."""
         ...

@@ -99,16 +99,7 @@ def erase(
     require_all(asked, {text_of(id) for (id,) in rows}, scope.namespace)
     doomed, touched = follow(asked, _Questions(db, tenant))
     changes: list[tuple[str, int, int | None]] = [(v.place, v.row, None) for v in doomed.versions.values()]
-    for table in _OF_A_ROW:
-        db.execute(
-            f'delete from {table} where tenant = %s and "row" = any(%s::bigint[])',
-            (tenant, list(doomed.versions)),
-        )
-    gone = sorted(doomed.engrams)
-    links = db.execute(
-        "delete from links where tenant = %(tenant)s and (source = any(%(ids)s::text[]) or target = any(%(ids)s::text[]))",
-        {"tenant": tenant, "ids": gone},
-    ).rowcount
+    links = _remove_versions(db, tenant, list(doomed.versions), sorted(doomed.engrams))
     for version in touched.values():
         if version.row not in doomed.versions and _keep_without(db, tenant, version, doomed.gone):
             changes.append((version.place, version.row, OPEN))
@@ -122,6 +113,32 @@ def erase(
     # before it, whose dead rows go with its own.
     set_setting(db, UNFINISHED, deletion.digest)
     return deletion
+
+
+def drop_engrams(db: Connection[Any], writer: str) -> int:
+    """Removes every version of a writer inside an open transaction, and the links of its engrams."""
+    tenants = db.execute("select distinct tenant from engrams where recipe = %s", [writer]).fetchall()
+    gone = 0
+    for tenant, position in hold_all(db, [tenant for (tenant,) in tenants]).items():
+        rows = db.execute(
+            'select namespace, "row", id from engrams where tenant = %s and recipe = %s order by "row"',
+            (tenant, writer),
+        ).fetchall()
+        _remove_versions(db, tenant, [row for _, row, _ in rows], sorted({text_of(id) for _, _, id in rows}))
+        _note(db, position, [(namespace, row, None) for namespace, row, _ in rows])
+        position.write(db)
+        gone += len(rows)
+    return gone
+
+
+def _remove_versions(db: Connection[Any], tenant: str, rows: list[int], engrams: list[str]) -> int:
+    """Removes versions, and the links of engrams none of whose versions is left; how many links."""
+    for table in _OF_A_ROW:
+        db.execute(f'delete from {table} where tenant = %s and "row" = any(%s::bigint[])', (tenant, rows))
+    return db.execute(
+        "delete from links where tenant = %(tenant)s and (source = any(%(ids)s::text[]) or target = any(%(ids)s::text[]))",
+        {"tenant": tenant, "ids": engrams},
+    ).rowcount
 
 
 def _note(db: Connection[Any], position: Position, changes: Iterable[tuple[str, int, int | None]]) -> None:

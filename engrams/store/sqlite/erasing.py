@@ -92,10 +92,7 @@ def erase(
     doomed, touched = follow(asked, _Questions(db))
     position = Position.read(db)
     for version in doomed.versions.values():
-        for table in _OF_A_ROW:
-            db.execute(f"delete from {table} where row = ?", (version.row,))
-        db.execute("delete from engrams where ns = ? and row = ?", (version.place, version.row))
-        _note(db, position, version.place, version.row, None)
+        _remove_version(db, position, version.place, version.row)
     links = 0
     for id in doomed.engrams:
         links += db.execute(
@@ -111,6 +108,24 @@ def erase(
     deletion = doomed.deletion(links)
     append_audit(db, at, actor, "erase", scope.namespace, list(doomed.events), erase_note(deletion))
     return deletion
+
+
+def drop_engrams(db: sqlite3.Connection, writer: str) -> int:
+    """Removes every version of a writer inside an open transaction, and the links of its engrams."""
+    position = Position.read(db)
+    rows = db.execute("select ns, row, id from engrams where recipe = ?", (writer,)).fetchall()
+    for ns, row, id in rows:
+        db.execute("delete from links where source = :id or target = :id", {"id": id})
+        _remove_version(db, position, ns, row)
+    position.write(db)
+    return len(rows)
+
+
+def _remove_version(db: sqlite3.Connection, position: Position, ns: int, row: int) -> None:
+    for table in _OF_A_ROW:
+        db.execute(f"delete from {table} where row = ?", (row,))
+    db.execute("delete from engrams where ns = ? and row = ?", (ns, row))
+    _note(db, position, ns, row, None)
 
 
 def reset(db: sqlite3.Connection, at: datetime) -> None:

@@ -153,6 +153,11 @@ class SqliteStore:
         with self._connections.writing() as db:
             return settings.put_vectors(db, fingerprint, rows, vectors, quiet=quiet)
 
+    def drop_engrams(self, writer: str) -> int:
+        """Removes every version that one writer made, with all that lies beside it; how many went."""
+        with self._connections.writing() as db:
+            return erasing.drop_engrams(db, writer)
+
     def drop_vectors(self, *, keep: str, limit: int = 10_000) -> int:
         """Removes at most `limit` vectors of embedders other than `keep`; how many went."""
         with self._connections.writing() as db:

@@ -13,6 +13,7 @@ from engrams.recipes.reference import BM25
 from engrams.records import Decision, Draft, Engram, derived_id
 from engrams.step import Run, Step
 
+TOLD: list[str] = []  # every message that a chain with the step `Told` was given
 FAULTS: dict[str, int] = {}  # word: how often a message that holds it still makes the chain fail
 
 
@@ -51,6 +52,17 @@ class Shout(Step[Draft, Draft]):
             for e in value.events
         )
         return replace(value, engrams=(*value.engrams, *made))
+
+
+@dataclass(frozen=True)
+class Told(Step[Draft, Draft]):
+    """Writes down in `TOLD` what it is given: what a model would have been asked."""
+
+    how: str = "plain"
+
+    def __call__(self, value: Draft, run: Run) -> Draft:
+        TOLD.extend(e.content for e in value.events)
+        return value
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,15 @@ import pytest
 from engrams import Memory
 from engrams.errors import BadSetting, Mismatch, StepFailed, UnknownName
 from engrams.ingest.segment import SplitPassages
+from engrams.lifecycle import rebuilding
+from engrams.ports import Where
 from engrams.recipe import Recipe
 from engrams.recipes.engrams import ENGRAMS
 from engrams.recipes.reference import BM25
-from tests.rooms.lifecycle.failing import FAULTS, FRAGILE, SHOUTING, Ticking
+from engrams.records import Scope
+from tests.rooms.lifecycle.failing import FAULTS, FRAGILE, SHOUTING, TOLD, Shout, Ticking, Told
+
+EVERYTHING = Where(states=("active", "archived", "superseded"))
 
 
 @pytest.fixture
@@ -122,6 +127,77 @@ def test_a_rebuild_that_is_cut_off_leaves_the_old_and_goes_on_where_it_stopped(
         assert (other.recipe.name, len(other.search("thing", k=1000))) == ("engrams", 600)
     assert memory.rebuild(SHOUTING, progress=killed).made == 350
     assert rounds == [250, 250, 350]
+
+
+def test_a_rebuild_of_the_recipe_in_use_goes_on_where_it_was_cut_off(
+    place: str, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing else can be kept apart from what stands, what was derived waits beside it."""
+    monkeypatch.setattr(rebuilding, "BATCH", 4)
+    shouting: Recipe = replace(ENGRAMS, write=Told() >> Shout())
+    assert shouting.writer == memory.recipe.writer
+    added = [memory.add(f"thing {n}", metadata={"n": n}).event_ids[0] for n in range(12)]
+    assert memory.stats().engrams == 12
+
+    def killed(done: int, total: int) -> None:
+        if done == 8:
+            raise InterruptedError
+
+    TOLD.clear()
+    with pytest.raises(InterruptedError):
+        memory.rebuild(shouting, progress=killed)
+    assert len(TOLD) == 8
+    with Memory.open(place) as other:  # readers see what stood before, and nothing of what waits
+        assert texts(other) == [f"thing {n}" for n in range(12)]
+        assert other.stats().engrams == 12
+        assert len(other.history(added[0])) == 1
+        assert [p for p in other.check() if p.severity == "error"] == []
+        other.update(added[0], "another thing")  # its piece is derived anew
+        gone = other.delete(added[5])  # so is what waits for it: no text of it may stay
+    assert len(gone.engrams) == 2
+    store = memory._house.store
+    assert not any(
+        "THING 5" in e.content for _, e in store.list_engrams(Scope("default"), EVERYTHING, limit=99)
+    )
+    TOLD.clear()
+    done = memory.rebuild(shouting)
+    # The erased message moved the ends of the pieces behind it, so that these are derived anew, too.
+    assert sorted(TOLD) == sorted(["another thing", *(f"thing {n}" for n in range(12) if n not in (0, 5))])
+    assert sorted(texts(memory)) == sorted(["ANOTHER THING", *(f"THING {n}" for n in range(1, 12) if n != 5)])
+    assert done.entries == 13
+    assert {e.recipe for _, e in store.list_engrams(Scope("default"), EVERYTHING, limit=99)} == {"engrams"}
+    assert store.check() == []
+
+
+def test_what_was_derived_before_a_cut_is_not_derived_again(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilding, "BATCH", 4)
+    shouting: Recipe = replace(ENGRAMS, write=Told() >> Shout())
+    for n in range(10):
+        memory.add(f"thing {n}")
+    TOLD.clear()
+    rounds: list[int] = []
+
+    def killed(done: int, total: int) -> None:
+        rounds.append(done)
+        if len(rounds) in (1, 3):
+            raise InterruptedError
+
+    for _ in range(2):
+        with pytest.raises(InterruptedError):
+            memory.rebuild(shouting, progress=killed)
+    memory.rebuild(shouting, progress=killed)
+    assert rounds == [4, 4, 8, 4, 8, 10]
+    assert [f"thing {n}" for n in range(10)] == TOLD  # each of them once
+    assert sorted(texts(memory)) == [f"THING {n}" for n in range(10)]
+    # Another chain of the same writer takes nothing of it.
+    TOLD.clear()
+    with pytest.raises(InterruptedError):
+        rounds.clear()
+        memory.rebuild(replace(ENGRAMS, write=Told("once") >> Shout()), progress=killed)
+    memory.rebuild(replace(ENGRAMS, write=Told("again") >> Shout()))
+    assert len(TOLD) == 4 + 10
 
 
 def test_a_step_that_fails_leaves_the_memory_as_it_was(memory: Memory) -> None:
