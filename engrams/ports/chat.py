@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from datetime import date
+from typing import Protocol
 
 from engrams.records import NOTHING, Json
-
-if TYPE_CHECKING:
-    from datetime import date
 
 
 class PromptText(Protocol):
