@@ -11,7 +11,8 @@ from typing import cast
 from engrams.errors import Denied, Mismatch, UsageError
 from engrams.ports import Commit, Store
 from engrams.records import Receipt
-from engrams.store.sealed import SETTING, Cipher, SealedStore, make_seal, unwrap, wrap
+from engrams.store.cipher import SETTING, Cipher, make_seal, unwrap, version_of, wrap
+from engrams.store.sealed import SealedStore
 
 #: The environment variable with the key or passphrase.
 VARIABLE = "ENGRAMS_KEY"
@@ -49,7 +50,7 @@ def sealed(store: Store, key: str | None, actor: str) -> Store:
     if key is None:
         raise Denied(f"{store.location} is encrypted; put its key into the environment variable {VARIABLE}")
     assert seal is not None
-    return cast(Store, SealedStore(store, Cipher(unwrap(seal, key))))
+    return cast(Store, SealedStore(store, Cipher(unwrap(seal, key), version_of(seal))))
 
 
 def rotate(store: Store, old: str | None, new: str) -> None:
@@ -66,7 +67,7 @@ def rotate(store: Store, old: str | None, new: str) -> None:
         )
     if old is None:
         raise Denied(f"{store.location} is encrypted; put its key into the environment variable {VARIABLE}")
-    store.set_setting(SETTING, wrap(unwrap(seal, old), new))
+    store.set_setting(SETTING, wrap(unwrap(seal, old), new, version_of(seal)))
 
 
 def _begin(store: Store, key: str, actor: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +43,7 @@ _OF_THE_WHOLE = frozenset(
             "receipts",
         ),
         *("put_remains", "check", "backup", "vacuum", "finish_erasing", "audit"),
+        *("drop_engrams", "apart", "put_audit", "reached", "put_reached", "spending", "put_spending"),
     }
 )
 #: Settings that say nothing about anybody, and those that a writer's first commit may set.
@@ -252,7 +253,7 @@ class GuardedPayloads:
         self._grant.require("admin", EVERYTHING, name)
         return getattr(self._payloads, name)
 
-    def put(self, namespace: str, chunks: Iterable[bytes], *, name: str | None = None) -> str:
+    def put(self, namespace: str, chunks: Iterable[bytes], *, name: Callable[[], str] | None = None) -> str:
         """Refused without the right to write."""
         self._grant.require("write", namespace)
         return self._payloads.put(namespace, chunks, name=name)

@@ -17,8 +17,8 @@ from engrams.lifecycle.retention import Rule
 from engrams.lifecycle.scopes import Scopes, resolve
 from engrams.records import Deletion, Json, Page, Problem
 from engrams.store import open_store
+from engrams.store.cipher import new_key
 from engrams.store.moving import move
-from engrams.store.sealed import new_key
 
 
 class Keeping:

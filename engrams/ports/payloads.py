@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import builtins
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -31,10 +32,11 @@ class Payloads(Protocol):
     nobody came to name is collected after `GRACE`.
     """
 
-    def put(self, namespace: str, chunks: Iterable[bytes], *, name: str | None = None) -> str:
+    def put(self, namespace: str, chunks: Iterable[bytes], *, name: Callable[[], str] | None = None) -> str:
         """Keeps bytes, on disk when it returns; their SHA-256 as 64 hex digits, under which they are asked for.
 
-        `name`: what they lie under instead, for bytes that were encrypted on the way here; what lies there is replaced.
+        `name` is asked, after the last chunk, what they lie under instead: for bytes that were encrypted on the way here.
+        What lies there is replaced.
 
         Raises:
             BadSetting: a name that is none.
@@ -59,7 +61,7 @@ class Payloads(Protocol):
         """Removes the bytes, whoever names them: for caches that can be made again. False where there were none."""
         ...
 
-    def list(self, namespace: str | None = None) -> list[Blob]:
+    def list(self, namespace: str | None = None) -> builtins.list[Blob]:
         """Every payload of a namespace, of all of them with None, by namespace and digest."""
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from engrams.errors import BadSetting, Corrupt, NotFound
 from engrams.ports import Commit
@@ -16,14 +16,16 @@ SEALED = ".sealed"
 _RESTORE = "restore a backup, or rebuild the engrams from the journal"
 
 
-def require_name(name: str | None) -> None:
-    """Nothing, where a payload may lie under the name.
+def name_for(digest: str, name: Callable[[], str] | None) -> str:
+    """What a payload lies under: its digest, or the name that was given.
 
     Raises:
-        BadSetting: it may not.
+        BadSetting: no payload may lie under that.
     """
-    if name is not None and not NAME.fullmatch(name):
-        raise BadSetting("name", name, f"64 hexadecimal digits, and {SEALED!r} for what was encrypted")
+    found = digest if name is None else name()
+    if not NAME.fullmatch(found):
+        raise BadSetting("name", found, f"64 hexadecimal digits, and {SEALED!r} for what was encrypted")
+    return found
 
 
 def checked(chunks: Iterable[bytes], name: str, location: str) -> Iterator[bytes]:

@@ -1,144 +1,49 @@
 """A store whose texts are encrypted before they are written and decrypted as they are read, whatever lies below.
 
-Sealed: the content of events and engrams, their keys, and the reasons of changes: AES-256-GCM, bound to the id and version
-they belong to, so that a changed or swapped text is refused. Term hashes and word-piece ids go through permutations that
-only the key knows, so that nobody without it can hash a word and look for it; that a term is frequent can still be seen.
-Digests that short texts could be guessed from become keyed ones. Not sealed: times, ids, namespaces, sessions, roles,
-speakers, metadata and attachments (filters read them), counts, links, vectors, settings, the audit.
+Sealed: the content of events and engrams, their keys, metadata, attachments and payloads, the reasons of changes, and what
+jobs work on and met: AES-256-GCM, bound to the id and version they belong to, so that what was changed or swapped is
+refused. Term hashes and word-piece ids go through permutations that only the key knows, so that nobody without it can hash
+a word and look for it; that a term is frequent can still be seen. Digests that short texts could be guessed from become
+keyed ones. Not sealed: times, ids, namespaces, sessions, roles, speakers (filters read them), counts, sizes, links,
+vectors, settings, the audit.
 
-A random data key does this; it lies in the settings, encrypted with the user's key, which is what a rotation changes.
+The store below cannot look into sealed metadata, so filters over it are asked here, of every record that meets the rest.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
-import os
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from importlib.util import find_spec
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from engrams.errors import BadSetting, Corrupt, Denied, NeedsExtra
-from engrams.ports import Commit, Entry, EntryColumns, EntryRow, Revised, Store
-from engrams.records import Engram, Event, Receipt, Revision, Row, Scope
+from engrams.errors import Corrupt
+from engrams.filters import RESERVED, Filter, comparisons, fields_of, holds, parse
+from engrams.ports import Commit, Entry, EntryColumns, EntryRow, Int64, Revised, Store, Where
+from engrams.records import (
+    Attachment,
+    Engram,
+    Event,
+    Json,
+    Problem,
+    Receipt,
+    Revision,
+    Row,
+    Scope,
+)
+from engrams.store.cells import json_or_none
+from engrams.store.cipher import MARK, SETTING, Cipher
+from engrams.store.sealed_payloads import SealedJobs, SealedPayloads
 
-SETTING = "seal"
-#: What a sealed text begins with: the form, and its version.
-MARK = "sealed:1:"
-#: What a generated key begins with; anything else is a passphrase.
-KEY_MARK = "engrams-key-"
-KEY_BYTES = 32
-NONCE_BYTES = 12  # NIST SP 800-38D, section 8.2: 96 bits, random
-#: Cost of turning a passphrase into a key (RFC 7914): 32 MiB and about a tenth of a second.
-SCRYPT = {"n": 2**15, "r": 8, "p": 1, "maxmem": 2**26}
-SHORTEST_PASSPHRASE = 12
-#: Rounds of the permutation of term hashes; four make a strong one (Luby and Rackoff, 1988), two more cost little.
-ROUNDS = 6
-_HALVES = 2**16
-
-
-def new_key() -> str:
-    """A fresh key, as text: 256 random bits."""
-    return KEY_MARK + base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
-
-
-class Cipher:
-    """What one data key does: seals texts, permutes hashes, keys digests."""
-
-    def __init__(self, data_key: bytes) -> None:
-        self._aead = _aead(_part(data_key, b"text"))
-        self._digests = _part(data_key, b"digests")
-        raw = hashlib.shake_256(_part(data_key, b"terms")).digest(2 * ROUNDS * _HALVES)
-        self._rounds = np.frombuffer(raw, "<u2").reshape(ROUNDS, _HALVES)
-        chance = np.frombuffer(hashlib.shake_256(_part(data_key, b"pieces")).digest(8 * _HALVES), "<u8")
-        self._pieces = np.argsort(chance, kind="stable").astype(np.uint16)
-        self._pieces_back = np.argsort(self._pieces, kind="stable").astype(np.uint16)
-
-    def seal(self, text: str, about: str) -> str:
-        """A text as it is stored; `about` names what it belongs to, and must be the same when it is opened."""
-        nonce = os.urandom(NONCE_BYTES)
-        sealed = self._aead.encrypt(nonce, text.encode("utf-8", "surrogatepass"), about.encode())
-        return MARK + base64.b64encode(nonce + sealed).decode()
-
-    def open(self, text: str, about: str) -> str:
-        """The text that was sealed.
-
-        Raises:
-            Corrupt: it was changed, or belongs to something else.
-        """
-        try:
-            raw = base64.b64decode(text.removeprefix(MARK), validate=True)
-            if not text.startswith(MARK):
-                raise ValueError("no sealed text")
-            opened: bytes = self._aead.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], about.encode())
-        except (ValueError, _invalid_tag()) as cause:
-            raise Corrupt(
-                f"the text of {about} was changed after it was encrypted; restore a backup"
-            ) from cause
-        return opened.decode("utf-8", "surrogatepass")
-
-    def digest(self, text: str) -> str:
-        """A digest that only the key can make again: 64 hex digits."""
-        return hmac.new(self._digests, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
-
-    def terms(self, hashes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-        """Term hashes, uint32[n], as they are stored: a keyed permutation of 32 bits."""
-        left, right = (hashes >> 16).astype(np.uint16), (hashes & 0xFFFF).astype(np.uint16)
-        for table in self._rounds:
-            left, right = right, left ^ table[right]
-        return _whole(left, right)
-
-    def terms_back(self, stored: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-        """What `terms` undoes, uint32[n]."""
-        left, right = (stored >> 16).astype(np.uint16), (stored & 0xFFFF).astype(np.uint16)
-        for table in self._rounds[::-1]:
-            left, right = right ^ table[left], left
-        return _whole(left, right)
-
-    def pieces(self, ids: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
-        """Word-piece ids, uint16[n], as they are stored."""
-        return np.asarray(self._pieces[ids])
-
-    def pieces_back(self, stored: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
-        """What `pieces` undoes, uint16[n]."""
-        return np.asarray(self._pieces_back[stored])
-
-
-def make_seal(key: str) -> tuple[str, bytes]:
-    """(a new data key encrypted with the user's key, as the setting keeps it; the data key)."""
-    data_key = os.urandom(KEY_BYTES)
-    return wrap(data_key, key), data_key
-
-
-def wrap(data_key: bytes, key: str) -> str:
-    """The data key encrypted with the user's key, as the setting keeps it."""
-    salt, nonce = os.urandom(16), os.urandom(NONCE_BYTES)
-    sealed = _aead(_user_key(key, salt)).encrypt(nonce, data_key, SETTING.encode())
-    return json.dumps({"version": 1, "salt": salt.hex(), "key": (nonce + sealed).hex()})
-
-
-def unwrap(seal: str, key: str) -> bytes:
-    """The data key.
-
-    Raises:
-        Denied: not the key that it was encrypted with.
-        BadSetting: no usable key.
-    """
-    row = json.loads(seal)
-    raw = bytes.fromhex(row["key"])
-    try:
-        found: bytes = _aead(_user_key(key, bytes.fromhex(row["salt"]))).decrypt(
-            raw[:NONCE_BYTES], raw[NONCE_BYTES:], SETTING.encode()
-        )
-    except _invalid_tag() as cause:
-        raise Denied("the key in ENGRAMS_KEY is not the one this memory is encrypted with") from cause
-    return found
+#: The one key of sealed metadata, and the kind of the attachment that stands for all of a record.
+SEALED = "sealed"
+#: Records that are opened at once to see whether they meet a filter over metadata.
+PAGE = 1000
+EVERYTHING = Where()
 
 
 class SealedStore:
@@ -149,6 +54,20 @@ class SealedStore:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
+
+    @cached_property
+    def payloads(self) -> SealedPayloads:
+        """The payloads, encrypted."""
+        return SealedPayloads(self._store.payloads, self._cipher, self._store.location)
+
+    @property
+    def jobs(self) -> SealedJobs:
+        """The jobs, with what they work on encrypted."""
+        return SealedJobs(self._store.jobs, self._cipher)
+
+    def check(self) -> list[Problem]:
+        """What the store says, and payloads that are not what was sealed."""
+        return [*self._store.check(), *self.payloads.problems()]
 
     # --- in
 
@@ -163,6 +82,7 @@ class SealedStore:
                 engrams=tuple((self._engram_in(g), self._entry_in(e)) for g, e in change.engrams),
                 revised=tuple(self._revised_in(r) for r in change.revised),
                 idempotency=(key, c.digest(digest)) if change.idempotency else None,
+                jobs=tuple(self.jobs.job_in(job) for job in change.jobs),
             )
         )
 
@@ -176,13 +96,38 @@ class SealedStore:
         return {stored[each] for each in self._store.known_sources(namespace, list(stored))}
 
     def _event_in(self, event: Event) -> Event:
-        source = None if event.source is None else self._cipher.digest(event.source)
-        return replace(event, content=self._cipher.seal(event.content, f"event {event.id}"), source=source)
+        about, source = f"event {event.id}", None
+        if event.source is not None:
+            source = self._cipher.digest(event.source)
+        attachments: tuple[Attachment, ...] = ()
+        if event.attachments:
+            listed = json.dumps([asdict(each) for each in event.attachments])
+            sealed = self._cipher.seal(listed, f"attachments {about}")
+            attachments = (Attachment(SEALED, name=sealed),)
+        return replace(
+            event,
+            content=self._cipher.seal(event.content, about),
+            metadata=self._metadata_in(event.metadata, about),
+            attachments=attachments,
+            source=source,
+        )
+
+    def _metadata_in(self, metadata: Mapping[str, Json], about: str) -> Mapping[str, Json]:
+        if not metadata:
+            return metadata
+        written = json_or_none(metadata, "metadata") or ""
+        return {SEALED: self._cipher.seal(written, f"metadata {about}")}
 
     def _engram_in(self, engram: Engram) -> Engram:
         about = f"engram {engram.id} {engram.version}"
         keys = (self._cipher.seal(json.dumps(engram.keys), f"keys {about}"),) if engram.keys else ()
-        return replace(engram, content=self._cipher.seal(engram.content, about), keys=keys)
+        return replace(
+            engram,
+            content=self._cipher.seal(engram.content, about),
+            keys=keys,
+            metadata=self._metadata_in(engram.metadata, about),
+            payload=self.payloads.row_in(engram),
+        )
 
     def _revised_in(self, revised: Revised) -> Revised:
         about = f"reason {revised.engram.id} {revised.engram.version}"
@@ -210,9 +155,32 @@ class SealedStore:
         """As the store says, opened."""
         return {id: [self._event_out(e) for e in found] for id, found in self._store.about(targets).items()}
 
-    def journal(self, *args: Any, **kwargs: Any) -> list[tuple[int, Event]]:
-        """As the store says, opened."""
-        return [(n, self._event_out(e)) for n, e in self._store.journal(*args, **kwargs)]
+    def journal(
+        self,
+        scope: Scope,
+        where: Where = EVERYTHING,
+        *,
+        kinds: tuple[str, ...] | None = ("message",),
+        after: int = 0,
+        limit: int = 100,
+        newest_first: bool = False,
+    ) -> list[tuple[int, Event]]:
+        """As the store says, opened; filters over metadata are asked here."""
+        where, tree = _split(where)
+        how: dict[str, Any] = {"kinds": kinds, "newest_first": newest_first}
+        if tree is None:
+            found = self._store.journal(scope, where, after=after, limit=limit, **how)
+            return [(number, self._event_out(event)) for number, event in found]
+        kept: list[tuple[int, Event]] = []
+        while len(kept) < limit and (
+            page := self._store.journal(scope, where, after=after, limit=PAGE, **how)
+        ):
+            after = page[-1][0]
+            for number, event in page:
+                seen = replace(event, metadata=self._metadata_out(event.metadata, f"event {event.id}"))
+                if holds(tree, fields_of(seen)):
+                    kept.append((number, self._event_out(event)))
+        return kept[:limit]
 
     def engrams(self, ids: Sequence[str]) -> dict[str, Engram]:
         """As the store says, opened."""
@@ -222,9 +190,36 @@ class SealedStore:
         """As the store says, opened."""
         return [self._engram_out(g) for g in self._store.engrams_at(rows)]
 
-    def list_engrams(self, *args: Any, **kwargs: Any) -> list[tuple[Row, Engram]]:
-        """As the store says, opened."""
-        return [(row, self._engram_out(g)) for row, g in self._store.list_engrams(*args, **kwargs)]
+    def list_engrams(
+        self, scope: Scope, where: Where = EVERYTHING, *, after: int = 0, limit: int = 100
+    ) -> list[tuple[Row, Engram]]:
+        """As the store says, opened; filters over metadata are asked here."""
+        where, tree = _split(where)
+        if tree is None:
+            found = self._store.list_engrams(scope, where, after=after, limit=limit)
+            return [(row, self._engram_out(engram)) for row, engram in found]
+        kept: list[tuple[Row, Engram]] = []
+        for row, engram in self._meeting(scope, where, tree, after):
+            if len(kept) == limit:
+                break
+            kept.append((row, self._engram_out(engram)))
+        return kept
+
+    def matching(self, scope: Scope, where: Where = EVERYTHING) -> Int64:
+        """As the store says; filters over metadata are asked here, of every version that meets the rest."""
+        where, tree = _split(where)
+        if tree is None:
+            return self._store.matching(scope, where)
+        return np.array([row for row, _ in self._meeting(scope, where, tree, 0)], np.int64)
+
+    def _meeting(self, scope: Scope, where: Where, tree: Filter, after: int) -> Iterator[tuple[Row, Engram]]:
+        """Versions, as they are stored, whose metadata meets a filter."""
+        while page := self._store.list_engrams(scope, where, after=after, limit=PAGE):
+            after = page[-1][0]
+            for row, engram in page:
+                metadata = self._metadata_out(engram.metadata, f"engram {engram.id} {engram.version}")
+                if holds(tree, fields_of(replace(engram, metadata=metadata))):
+                    yield row, engram
 
     def without_vector(self, *args: Any, **kwargs: Any) -> list[tuple[Row, Engram]]:
         """As the store says, opened."""
@@ -292,12 +287,42 @@ class SealedStore:
             )
 
     def _event_out(self, event: Event) -> Event:
-        return replace(event, content=self._cipher.open(event.content, f"event {event.id}"))
+        about = f"event {event.id}"
+        return replace(
+            event,
+            content=self._cipher.open(event.content, about),
+            metadata=self._metadata_out(event.metadata, about),
+            attachments=self._attachments_out(event.attachments, about),
+        )
+
+    def _metadata_out(self, metadata: Mapping[str, Json], about: str) -> Mapping[str, Json]:
+        sealed = metadata.get(SEALED) if len(metadata) == 1 else None
+        if isinstance(sealed, str) and sealed.startswith(MARK):
+            opened: dict[str, Json] = json.loads(self._cipher.open(sealed, f"metadata {about}"))
+            return opened
+        if metadata and self._cipher.version > 1:
+            raise Corrupt(f"the metadata of {about} was changed after it was encrypted; restore a backup")
+        return metadata
+
+    def _attachments_out(self, attachments: tuple[Attachment, ...], about: str) -> tuple[Attachment, ...]:
+        sealed = attachments[0].name if len(attachments) == 1 and attachments[0].kind == SEALED else None
+        if sealed is not None and sealed.startswith(MARK):
+            listed = json.loads(self._cipher.open(sealed, f"attachments {about}"))
+            return tuple(Attachment(**each) for each in listed)
+        if attachments and self._cipher.version > 1:
+            raise Corrupt(f"the attachments of {about} were changed after it was encrypted; restore a backup")
+        return attachments
 
     def _engram_out(self, engram: Engram) -> Engram:
         about = f"engram {engram.id} {engram.version}"
         keys = tuple(json.loads(self._cipher.open(engram.keys[0], f"keys {about}"))) if engram.keys else ()
-        return replace(engram, content=self._cipher.open(engram.content, about), keys=keys)
+        return replace(
+            engram,
+            content=self._cipher.open(engram.content, about),
+            keys=keys,
+            metadata=self._metadata_out(engram.metadata, about),
+            payload=self.payloads.row_out(engram),
+        )
 
     def _revision_out(self, r: Revision) -> Revision:
         def opened(text: str, version: int) -> str:
@@ -306,7 +331,10 @@ class SealedStore:
         reason = self._cipher.open(r.reason, f"reason {r.engram_id} {r.version}") if r.reason else ""
         # The version before is the next lower one that is left; which one that is, its own text says.
         previous = None if r.previous is None else self._previous(r, r.previous)
-        return replace(r, content=opened(r.content, r.version), reason=reason, previous=previous)
+        metadata = self._metadata_out(r.metadata, f"engram {r.engram_id} {r.version}")
+        return replace(
+            r, content=opened(r.content, r.version), reason=reason, previous=previous, metadata=metadata
+        )
 
     def _previous(self, r: Revision, text: str) -> str:
         for version in range(r.version - 1, 0, -1):
@@ -319,52 +347,16 @@ class SealedStore:
         )
 
 
-def _whole(left: npt.NDArray[np.uint16], right: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint32]:
-    return (left.astype(np.uint32) << np.uint32(16)) | right
+def _split(where: Where) -> tuple[Where, Filter | None]:
+    """What the store can be asked, and the whole filter where some of it speaks of metadata."""
+    tree = parse(where.filters)
+    if where.filters is None or not any(test.metadata for test in comparisons(tree)):
+        return where, None
+    below = {key: value for key, value in where.filters.items() if key in RESERVED}
+    return replace(where, filters=below or None), tree
 
 
 def _within(values: npt.NDArray[Any], counts: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """The order that sorts each run of `counts[i]` values by itself, int64[n]."""
     runs = np.repeat(np.arange(len(counts), dtype=np.uint64), counts)
     return np.argsort(runs << np.uint64(32) | values.astype(np.uint64), kind="stable")
-
-
-def _part(key: bytes, use: bytes) -> bytes:
-    return hmac.new(key, b"engrams " + use, hashlib.sha256).digest()
-
-
-def _user_key(key: str, salt: bytes) -> bytes:
-    if key.startswith(KEY_MARK):
-        try:
-            raw = base64.urlsafe_b64decode(key.removeprefix(KEY_MARK))
-        except ValueError:
-            raw = b""
-        if len(raw) != KEY_BYTES:
-            raise BadSetting(
-                "ENGRAMS_KEY", "(hidden)", "a whole key as `engrams encrypt --new-key` prints it"
-            )
-        return _part(raw, salt)
-    if len(key) < SHORTEST_PASSPHRASE:
-        raise BadSetting(
-            "ENGRAMS_KEY",
-            "(hidden)",
-            f"a passphrase of at least {SHORTEST_PASSPHRASE} characters, or a generated key",
-        )
-    return hashlib.scrypt(key.encode("utf-8", "surrogatepass"), salt=salt, dklen=KEY_BYTES, **SCRYPT)
-
-
-def _aead(key: bytes) -> Any:
-    if find_spec("cryptography") is None:
-        raise NeedsExtra("an encrypted memory", "encryption")
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-    return AESGCM(key)
-
-
-def _invalid_tag() -> type[Exception]:
-    from cryptography.exceptions import InvalidTag
-
-    return InvalidTag
-
-
-__all__ = ["Cipher", "SealedStore", "make_seal", "new_key", "unwrap", "wrap"]

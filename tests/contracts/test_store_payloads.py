@@ -75,13 +75,13 @@ def test_no_name_leads_elsewhere(store: Store, name: str) -> None:
     assert store.payloads.size(NAMESPACE, name) is None
     assert store.payloads.drop(NAMESPACE, name) is False
     with pytest.raises(BadSetting):
-        store.payloads.put(NAMESPACE, [b"x"], name=name)
+        store.payloads.put(NAMESPACE, [b"x"], name=lambda: name)
 
 
 def test_a_name_given_is_the_name(store: Store) -> None:
     name = "0" * 64 + ".sealed"
-    assert store.payloads.put(NAMESPACE, [b"one"], name=name) == name
-    assert store.payloads.put(NAMESPACE, [b"two"], name=name) == name
+    assert store.payloads.put(NAMESPACE, [b"one"], name=lambda: name) == name
+    assert store.payloads.put(NAMESPACE, [b"two"], name=lambda: name) == name
     assert held(store, name) == b"two"
 
 

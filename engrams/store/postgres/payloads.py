@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,10 +26,10 @@ from engrams.store.payloads import (
     SEALED,
     changed,
     missing,
+    name_for,
     naming,
     not_put,
     orphan,
-    require_name,
     was_changed,
 )
 from engrams.store.postgres.cells import path_cell, tenant_of, text_of
@@ -50,21 +50,21 @@ class PostgresPayloads:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
 
-    def put(self, namespace: str, chunks: Iterable[bytes], *, name: str | None = None) -> str:
+    def put(self, namespace: str, chunks: Iterable[bytes], *, name: Callable[[], str] | None = None) -> str:
         """Keeps bytes, in one transaction; their digest.
 
         Raises:
             BadSetting: a name that is none.
             Unavailable, Full, Busy: they could not be kept; nothing of them was.
         """
-        require_name(name)
         digest, size = hashlib.sha256(), 0
         with tempfile.SpooledTemporaryFile(MOST_HELD) as held:
             for chunk in chunks:
                 digest.update(chunk)
                 held.write(chunk)
                 size += len(chunk)
-            place = (tenant_of(path_cell(namespace)), namespace, name or digest.hexdigest())
+            found = name_for(digest.hexdigest(), name)
+            place = (tenant_of(path_cell(namespace)), namespace, found)
 
             def work(db: Connection[Any]) -> None:
                 held.seek(0)

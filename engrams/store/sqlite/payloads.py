@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from engrams.errors import Corrupt, NotFound, Unavailable
@@ -24,7 +25,7 @@ from engrams.store.sqlite.cells import text_of
 from engrams.store.sqlite.connections import Connections
 from engrams.store.sqlite.schema import OPEN
 from engrams.store.sqlite.settings import set_setting, settings
-from engrams.store.sqlite.shelf import SUFFIX, Files, Lying, Memory, Shelf, folder_of
+from engrams.store.sqlite.shelf import SUFFIX, Files, Lying, Memory, Naming, Shelf, folder_of
 
 #: Settings that name the payloads which an erase left without an engram, until their bytes are gone: folder, then name.
 DOOMED = "erase:payload:"
@@ -40,7 +41,7 @@ class SqlitePayloads:
         path = connections.path
         self.shelf: Shelf = Memory() if path is None else Files(path.with_name(path.name + SUFFIX))
 
-    def put(self, namespace: str, chunks: Iterable[bytes], *, name: str | None = None) -> str:
+    def put(self, namespace: str, chunks: Iterable[bytes], *, name: Naming = None) -> str:
         """Keeps bytes; their digest.
 
         Raises:
@@ -169,7 +170,7 @@ class SqlitePayloads:
             for folder, name in sorted(wanted):
                 found = self.shelf.read(folder, name)
                 if found is not None and other.size(folder, name) is None:
-                    other.put(folder, checked(found, name, str(target)), name)
+                    other.put(folder, checked(found, name, str(target)), partial(str, name))
                     made.append((folder, name))
             yield
         except BaseException:

@@ -11,16 +11,18 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
-from engrams.store.payloads import require_name
+from engrams.store.payloads import name_for
 from engrams.store.sqlite.opening import FILE_MODE, FOLDER_MODE, room_error
 
+#: Asked after the last chunk what bytes lie under; None: their digest.
+Naming = Callable[[], str] | None
 #: What the folder beside `memory.db` is called.
 SUFFIX = ".blobs"
 #: What a file is called until it is whole.
@@ -42,7 +44,7 @@ class Lying:
 class Shelf(Protocol):
     """Where bytes lie, by folder and name."""
 
-    def put(self, folder: str, chunks: Iterable[bytes], name: str | None) -> str:
+    def put(self, folder: str, chunks: Iterable[bytes], name: Naming) -> str:
         """Keeps bytes; the name they lie under."""
         ...
 
@@ -74,9 +76,8 @@ class Files:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def put(self, folder: str, chunks: Iterable[bytes], name: str | None) -> str:
+    def put(self, folder: str, chunks: Iterable[bytes], name: Naming) -> str:
         """Keeps bytes; what lay under the name is replaced, and the time it was put is now."""
-        require_name(name)
         home = self.root / folder
         part = home / f"{uuid4().hex}{UNFINISHED}"
         digest = hashlib.sha256()
@@ -89,14 +90,14 @@ class Files:
                         file.write(chunk)
                     file.flush()
                     os.fsync(file.fileno())
-                name = name or digest.hexdigest()
-                target = home / name[:2] / name
+                found = name_for(digest.hexdigest(), name)
+                target = home / found[:2] / found
                 with self._making(target.parent):
                     part.replace(target)
                 _sync(target.parent)
         finally:
             part.unlink(missing_ok=True)
-        return name
+        return found
 
     def read(self, folder: str, name: str) -> Iterator[bytes] | None:
         """The bytes, a chunk at a time; the file is closed after the last, or when the iterator is let go of."""
@@ -173,13 +174,12 @@ class Memory:
     def __init__(self) -> None:
         self._held: dict[tuple[str, str], tuple[bytes, int]] = {}
 
-    def put(self, folder: str, chunks: Iterable[bytes], name: str | None) -> str:
+    def put(self, folder: str, chunks: Iterable[bytes], name: Naming) -> str:
         """Keeps bytes."""
-        require_name(name)
         raw = b"".join(chunks)
-        name = name or hashlib.sha256(raw).hexdigest()
-        self._held[folder, name] = (raw, time.time_ns() // 1000)
-        return name
+        found = name_for(hashlib.sha256(raw).hexdigest(), name)
+        self._held[folder, found] = (raw, time.time_ns() // 1000)
+        return found
 
     def read(self, folder: str, name: str) -> Iterator[bytes] | None:
         """The bytes, a chunk at a time."""
