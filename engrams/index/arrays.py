@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import compress
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from engrams.errors import Mismatch
-from engrams.index.codes import Codes, Names, Tables, hashes
+from engrams.index.codes import Codes, Names, Tables
 from engrams.index.growing import Growing
 from engrams.index.keeping import Keeping, renumbered
 from engrams.index.postings import (
@@ -25,6 +25,7 @@ from engrams.index.snapshot import Snapshot
 from engrams.index.threads import Threads
 from engrams.index.vectors import Vectors
 from engrams.ports import OPEN_END, Bool, EntryColumns, Int32, Int64
+from engrams.records import Json
 
 #: Columns with one element per row, and what they hold: 85 bytes a row.
 COLUMNS: dict[str, type[np.generic]] = {
@@ -45,6 +46,10 @@ COLUMNS: dict[str, type[np.generic]] = {
     "length": np.float32,
     "flags": np.uint8,
 }
+
+
+#: The parts of a look-up, in the order of its fields.
+INVERTED = ("keys", "starts", "rows", "counts")
 
 
 class Arrays:
@@ -80,7 +85,7 @@ class Arrays:
 
     def append(self, new: EntryColumns) -> None:
         """Takes in rows behind all that are there; what is not active, or closed, is left out."""
-        event = self.tables.event.assign(hashes(new.sources, len(new.sources)))
+        event = self.tables.event.assign(self.tables.hashing.texts(new.sources))
         current = new.closed_at == OPEN_END
         self.closed += int(np.count_nonzero(~current))
         live = np.ones(len(new.rows), np.bool_)
@@ -96,7 +101,7 @@ class Arrays:
         tables, size = self.tables, len(new.rows)
         if size >= TAIL_ROWS:
             self._seal()
-        thread = tables.thread.assign(hashes(zip(new.namespaces, new.threads, strict=True), size))
+        thread = tables.thread.assign(tables.hashing.pairs(new.namespaces, new.threads))
         tables.namespace.assign(new.namespaces)
         fresh: dict[str, npt.NDArray[Any]] = {
             "rows": new.rows,
@@ -107,9 +112,9 @@ class Arrays:
             "valid_to": new.valid_to,
             "event": event,
             "thread": thread,
-            "session": _optional(tables.session, new.sessions, new.namespaces),
-            "agent": _optional(tables.agent, new.agent_ids, new.agent_ids),
-            "run": _optional(tables.run, new.run_ids, new.run_ids),
+            "session": _optional(tables, tables.session, new.sessions, new.namespaces),
+            "agent": _optional(tables, tables.agent, new.agent_ids, new.agent_ids),
+            "run": _optional(tables, tables.run, new.run_ids, new.run_ids),
             "speaker": tables.speaker.assign(new.speakers),
             "role": tables.role.assign(new.roles),
             "kind": tables.kind.assign(new.kinds),
@@ -187,6 +192,61 @@ class Arrays:
             stack=self.vectors,
         )
 
+    def packed(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Json]]:
+        """Everything but the vectors, as arrays and as JSON, for `unpacked`."""
+        self._seal()
+        held: dict[str, npt.NDArray[Any]] = {name: self.column(name) for name in COLUMNS}
+        held |= self._threads.packed()
+        held |= {"offsets": self._offsets.now(), "pieces": self._pieces.now(), "frequency": self._frequency}
+        first = 0
+        for number, segment in enumerate(self._segments):
+            offsets = held["offsets"][first : first + segment.size + 1]
+            first += segment.size
+            looked_up = segment.pieces(held["pieces"][offsets[0] : offsets[-1]], offsets)
+            for kind, inverted in (("terms", segment.terms), ("pieces", looked_up)):
+                for name in INVERTED:
+                    held[f"{kind} {number} {name}"] = getattr(inverted, name)
+        tables = self.tables
+        for name in Tables.CODES:
+            held[f"{name} keys"], held[f"{name} codes"] = getattr(tables, name).settled()
+        return held, {
+            "closed": self.closed,
+            "segments": [segment.size for segment in self._segments],
+            "codes": {name: getattr(tables, name).size for name in Tables.CODES},
+            "names": {name: list(getattr(tables, name).taken()) for name in Tables.NAMES},
+            "key": tables.hashing.key,
+        }
+
+    @classmethod
+    def unpacked(
+        cls,
+        held: Mapping[str, npt.NDArray[Any]],
+        told: Mapping[str, Json],
+        vectors: Vectors,
+        *,
+        history: bool = False,
+        superseded: bool = False,
+    ) -> Arrays:
+        """What `packed` gave; its arrays are not written to."""
+        made = cls(len(held["frequency"]), vectors, history=history, superseded=superseded)
+        made.closed = told["closed"]
+        made._columns = {name: Growing(held[name], shared=True) for name in COLUMNS}
+        made._threads = Threads.unpacked(held)
+        made._offsets = Growing(held["offsets"], shared=True)
+        made._pieces = Growing(held["pieces"], shared=True)
+        made._frequency = held["frequency"]
+        made._segments = tuple(
+            Segment(size, _inverted(held, f"terms {number}")).holding(_inverted(held, f"pieces {number}"))
+            for number, size in enumerate(told["segments"])
+        )
+        made._clear_tail()
+        made.tables = Tables(told["key"])
+        for name, size in told["codes"].items():
+            setattr(made.tables, name, Codes.of(held[f"{name} keys"], held[f"{name} codes"], size))
+        for name, names in told["names"].items():
+            setattr(made.tables, name, Names(names))
+        return made
+
     @property
     def nbytes(self) -> int:
         """Bytes held, spare room included."""
@@ -239,6 +299,7 @@ class Arrays:
             tables.run,
         )
         mine.namespace = tables.namespace
+        mine.hashing = tables.hashing
         mine.thread = tables.thread
         anew = renumbered(self.column("thread"), tables.thread.size)
         if anew is not None:
@@ -269,16 +330,20 @@ class Arrays:
         return np.bincount(pieces, minlength=len(self._frequency)).astype(np.int32)
 
 
-def _optional(codes: Codes, values: Sequence[str | None], beside: Sequence[str | None]) -> Int32:
-    """Codes of (beside, value) pairs, -1 where the value is None."""
-    missing = values.count(None)
-    if missing == 0:
-        return codes.assign(hashes(zip(beside, values, strict=True), len(values)))
+def _inverted(held: Mapping[str, npt.NDArray[Any]], name: str) -> Inverted:
+    return Inverted(*(held[f"{name} {part}"] for part in INVERTED))
+
+
+def _optional(
+    tables: Tables, codes: Codes, values: Sequence[str | None], beside: Sequence[str | None]
+) -> Int32:
+    """Codes of (beside, value) pairs, -1 where the value is None; beside a value there always is something."""
+    given = [value is not None for value in values]
+    there = sum(given)
     out = np.full(len(values), -1, np.int32)
-    if missing < len(values):
-        given = np.array([value is not None for value in values], np.bool_)
-        pairs = compress(zip(beside, values, strict=True), given)
-        out[given] = codes.assign(hashes(pairs, len(values) - missing))
+    if there:
+        left, right = (cast("list[str]", list(compress(side, given))) for side in (beside, values))
+        out[np.array(given, np.bool_)] = codes.assign(tables.hashing.pairs(left, right))
     return out
 
 

@@ -22,13 +22,15 @@ class Growing(Generic[Kind]):
 
     __slots__ = ("_array", "_shared", "size")
 
-    def __init__(self, values: npt.NDArray[Kind]) -> None:
+    def __init__(self, values: npt.NDArray[Kind], *, shared: bool = False) -> None:
         self._array = values
-        self._shared = False
+        self._shared = shared
         self.size = len(values)
 
     def extend(self, values: npt.NDArray[Any]) -> None:
         """Puts values at the end."""
+        if not len(values):
+            return
         size = self.size + len(values)
         if size > len(self._array):
             self._move(size + int(size * SPARE_SHARE) + SPARE_LEAST)

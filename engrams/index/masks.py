@@ -58,14 +58,16 @@ def _fields(snapshot: Snapshot, scope: Scope) -> list[Bool]:
     masks: list[Bool] = []
     tables = snapshot.tables
     if scope.session is not None:
-        codes = {tables.session.find(hash((path, scope.session))) for path in tables.namespace.taken()}
+        codes = {
+            tables.session.find(tables.hashing.pair(path, scope.session)) for path in tables.namespace.taken()
+        }
         masks.append(_any_of(snapshot.session, codes))
     for field, column, table in (
         (scope.agent_id, snapshot.agent, tables.agent),
         (scope.run_id, snapshot.run, tables.run),
     ):
         if field is not None:
-            masks.append(_any_of(column, {table.find(hash((field, field)))}))
+            masks.append(_any_of(column, {table.find(tables.hashing.pair(field, field))}))
     return masks
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from pathlib import Path
 
 from engrams.index.analysis import analyse_all
+from engrams.index.kept import KeptFile
 from engrams.index.masks import allowed
 from engrams.index.shard import Shard
 from engrams.index.snapshot import Snapshot
@@ -26,11 +28,19 @@ class NamespaceIndex:
     too. Safe to use from several threads; a view never changes once it is handed out. What is erased is gone from the
     arrays of a path with the path's next view; no text is ever in them, only names of speakers, hashes and numbers.
 
-    `most_bytes` bounds what is kept for paths other than the one asked for last.
+    `most_bytes` bounds what is kept for paths other than the one asked for last. In `folder` arrays of many rows are kept
+    on disk, so that the next process need not make them again (see `kept`); None: nowhere.
     """
 
-    def __init__(self, store: Store, table: TokenTable, *, most_bytes: int = DEFAULT_BYTES) -> None:
-        self._store, self._table, self._most_bytes = store, table, most_bytes
+    def __init__(
+        self,
+        store: Store,
+        table: TokenTable,
+        *,
+        most_bytes: int = DEFAULT_BYTES,
+        folder: Path | None = None,
+    ) -> None:
+        self._store, self._table, self._most_bytes, self._folder = store, table, most_bytes, folder
         self._vocabulary: int | None = None
         self._lock = threading.Lock()
         self._shards: OrderedDict[tuple[str, str | None, bool, bool], Shard] = OrderedDict()
@@ -70,7 +80,13 @@ class NamespaceIndex:
             shard = self._shards.get(key)
             if shard is None:
                 shard = Shard(
-                    self._store, path, self._vocabulary, history=history, writer=writer, superseded=superseded
+                    self._store,
+                    path,
+                    self._vocabulary,
+                    history=history,
+                    writer=writer,
+                    superseded=superseded,
+                    file=None if self._folder is None else KeptFile(self._folder, key),
                 )
                 self._shards[key] = shard
             self._shards.move_to_end(key)

@@ -117,6 +117,11 @@ class Segment:
             self._pieces = Inverted.of(pieces, rows, np.zeros(len(pieces), np.uint8))
         return self._pieces
 
+    def holding(self, pieces: Inverted) -> Segment:
+        """Itself, with the look-up of word pieces made before."""
+        self._pieces = pieces
+        return self
+
     def kept(self, mask: Bool) -> Segment:
         """Without the rows where the mask is False."""
         return Segment(int(np.count_nonzero(mask)), self.terms.kept(mask))

@@ -9,18 +9,24 @@ from typing import TypeAlias
 import numpy as np
 
 from engrams.index.arrays import Arrays
+from engrams.index.kept import KeptFile
 from engrams.index.masks import alive
 from engrams.index.postings import SEGMENT_ROWS
 from engrams.index.snapshot import Snapshot
 from engrams.index.vectors import Vectors
 from engrams.ports import OPEN_END, Int64, Mark, Store
-from engrams.records import Query, Row, Scope
+from engrams.records import Json, Query, Row, Scope
 
 Closings: TypeAlias = list[tuple[int, Row, int | None]]
 
 #: How often a snapshot is brought up to date while others keep writing. Each round reads only what the one before
 #: missed, so the second almost always ends; after the last, what is newer than the call is left for the next.
 ROUNDS = 8
+
+#: Arrays of so many rows are kept on disk: from here on it takes more than a second to make them from the store.
+KEPT_FROM = 100_000
+#: They are kept again when they have grown by so much: what came since is read from the store each time.
+KEPT_AGAIN = 1.25
 
 
 class Shard:
@@ -44,12 +50,15 @@ class Shard:
         history: bool = False,
         writer: str | None = None,
         superseded: bool = False,
+        file: KeptFile | None = None,
     ) -> None:
         self._store, self._scope, self._vocabulary = store, Scope(path), vocabulary
         self._writer, self._superseded = writer, superseded
         self._history = history
+        self._file, self._kept_rows = file, 0
         self._lock = threading.Lock()
         self._start_anew()
+        self._restore()
         self.nbytes = self._arrays.nbytes
 
     def current(self) -> Snapshot:
@@ -84,6 +93,7 @@ class Shard:
                     self._start_anew()
             if self._last_row == mark.row:
                 break
+        self._keep()
         self.nbytes = self._arrays.nbytes
         return self._snapshot
 
@@ -93,6 +103,9 @@ class Shard:
         closings: Closings = []
         if seen is not None and mark.change != seen.change:
             closings = self._store.closings(self._scope, after=seen.change)
+        if self._file is not None and any(at is None for _, _, at in closings):
+            self._file.drop()  # what was erased may not stay on disk
+            self._kept_rows = 0
         if seen is not None and (mark.row < seen.row or mark.change < seen.change):
             self._start_anew()  # the store was put back to an older state
         elif any(at == OPEN_END for _, _, at in closings):
@@ -122,6 +135,55 @@ class Shard:
             gone.update(closed)
         self._arrays.closed += len(closed)
         self._arrays = self._arrays.without(_numbers(sorted(gone)))
+
+    def _restore(self) -> None:
+        """Begins with what was kept on disk, where it is of this store as it is or once was."""
+        found = None if self._file is None else self._file.read()
+        if found is None:
+            return
+        held, told = found
+        mark = Mark(*told["mark"])
+        now = self._store.mark(self._scope)
+        if (
+            len(held["frequency"]) != self._vocabulary
+            or mark.row > now.row
+            or mark.change > now.change
+            or told["identity"] != self._identity(int(held["rows"][-1]), mark)
+        ):
+            return
+        vectors = Vectors(self._store, self._scope)
+        self._arrays = Arrays.unpacked(
+            held, told["arrays"], vectors, history=self._history, superseded=self._superseded
+        )
+        self._snapshot = self._arrays.taken()
+        self._seen, self._last_row = mark, told["last row"]
+        self._kept_rows = self._arrays.size
+
+    def _keep(self) -> None:
+        """Keeps the arrays on disk where they are many, and many more than were kept last."""
+        size = self._arrays.size
+        if self._file is None or self._seen is None or size < max(KEPT_FROM, self._kept_rows * KEPT_AGAIN):
+            return
+        mark = self._seen
+        held, arrays = self._arrays.packed()
+        identity = self._identity(int(held["rows"][-1]), mark)
+        told = {
+            "mark": [mark.row, mark.change],
+            "last row": self._last_row,
+            "identity": identity,
+            "arrays": arrays,
+        }
+        self._file.write(held, told)
+        self._kept_rows = size
+        if self._store.mark(self._scope).change != mark.change:
+            self._file.drop()  # somebody erased meanwhile, and looked for files to remove before this one was there
+
+    def _identity(self, row: int, mark: Mark) -> list[Json]:
+        """What tells this store from another that has come as far: its last row here, and its last change."""
+        last = next(iter(self._store.entries(self._scope, after=row - 1, limit=1)), None)
+        changes = self._store.closings(self._scope, after=mark.change - 1) if mark.change else []
+        change = [[number, of_row, at] for number, of_row, at in changes if number == mark.change]
+        return [None if last is None else [last.row, last.engram_id], change]
 
     def _start_anew(self) -> None:
         vectors = Vectors(self._store, self._scope)

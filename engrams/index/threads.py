@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from engrams.index.growing import Growing
@@ -89,6 +91,23 @@ class Threads:
         ends[:-1] = ~same
         last[own[ends]] = order[ends]
         self.previous, self.following, self._last = Growing(previous), Growing(following), Growing(last)
+
+    def packed(self) -> dict[str, Int32]:
+        """Everything held, for `unpacked`."""
+        return {
+            "previous": self.previous.now(),
+            "following": self.following.now(),
+            "last of thread": self._last.now(),
+        }
+
+    @classmethod
+    def unpacked(cls, held: Mapping[str, Int32]) -> Threads:
+        """What `packed` gave; its arrays are not written to."""
+        made = cls()
+        made.previous = Growing(held["previous"], shared=True)
+        made.following = Growing(held["following"], shared=True)
+        made._last = Growing(held["last of thread"], shared=True)
+        return made
 
     @property
     def nbytes(self) -> int:

@@ -28,6 +28,7 @@ from engrams.records import Scope
 from engrams.settings import Settings, default_path
 from engrams.step import Run, Trace, walk, without_model
 from engrams.store import open_store
+from engrams.store.sealed import SealedStore
 
 #: The environment variable with the key of an embedder behind an address.
 KEY_VARIABLE = "ENGRAMS_EMBEDDER_KEY"
@@ -220,7 +221,7 @@ def open_house(
         now = clock or SystemClock()
         house = House(
             store=store,
-            index=cast(Index, NamespaceIndex(store, table)),
+            index=cast(Index, NamespaceIndex(store, table, folder=_index_folder(store))),
             table=table,
             tokenizer=tokens,
             clock=now,
@@ -271,6 +272,11 @@ def opened(location: str | Path, wait: float, actor: str) -> Store:
     except BaseException:
         store.close()
         raise
+
+
+def _index_folder(store: Store) -> Path | None:
+    """Where the index may keep its arrays on disk; nowhere where the memory is encrypted: they hold hashes of words."""
+    return None if isinstance(store, SealedStore) else getattr(store, "index_folder", None)
 
 
 def _current(store: Store, fallback: str) -> Recipe:

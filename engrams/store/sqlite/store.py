@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +36,8 @@ from engrams.store.sqlite.jobs import SqliteJobs
 from engrams.store.sqlite.payloads import SqlitePayloads, named
 
 EVERYTHING = Where()
+#: What the folder of derived look-ups beside `memory.db` is called.
+INDEX_SUFFIX = ".index"
 
 
 class SqliteStore:
@@ -46,6 +49,12 @@ class SqliteStore:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._payloads = SqlitePayloads(connections)
+
+    @property
+    def index_folder(self) -> Path | None:
+        """Where an index may keep what it derives, beside the file; an erase empties it. None in the process."""
+        path = self._connections.path
+        return None if path is None else path.with_name(path.name + INDEX_SUFFIX)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, wait: float = 30.0) -> SqliteStore:
@@ -176,6 +185,8 @@ class SqliteStore:
             return False
         try:
             self._payloads.sweep()
+            if self.index_folder is not None:
+                shutil.rmtree(self.index_folder, ignore_errors=True)
             with self._connections.alone() as db:
                 mark = care.unfinished(db)
                 if mark is None:

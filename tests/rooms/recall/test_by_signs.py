@@ -15,7 +15,7 @@ from engrams.recall.by_signs import ExactVectors, SignScores, least_beside, leas
 from engrams.recall.by_vectors import DenseScores
 from tests.rooms.recall.views import HandView, Turn, found, run
 
-DIMENSIONS = 64
+DIMENSIONS = 384
 
 
 @dataclass
@@ -60,7 +60,7 @@ def test_guesses_follow_the_cosines_and_candidates_get_them(
     noise = unit(random.standard_normal((size, DIMENSIONS)).astype(np.float32))
     view = VectorView(
         [Turn(thread=at // 10 if threads == "one behind the other" else at % 30) for at in range(size)],
-        values=unit(noise + random.uniform(-3, 3, (size, 1)).astype(np.float32) * asked),
+        values=unit(noise + random.uniform(-1, 1, (size, 1)).astype(np.float32) * asked),
     )
     given = replace(run(view), embedder=Fixed(asked))
     exact = DenseScores()(found(view, "?"), given).signals
