@@ -11,9 +11,8 @@ from engrams import __version__
 from engrams.serve.rest.answers import Health
 from engrams.serve.rest.door import Asking, House, answer
 from engrams.serve.rest.metrics import CONTENT_TYPE, Metrics
-from engrams.serve.rest.problems import documented
 
-router = APIRouter(tags=["server"], responses=documented())
+router = APIRouter(tags=["server"])
 TEXT: dict[int | str, dict[str, Any]] = {
     200: {"description": "Figures.", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }

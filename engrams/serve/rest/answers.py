@@ -148,6 +148,13 @@ class Days:
 
 
 @dataclass(frozen=True, slots=True)
+class Costs:
+    """Lines of the ledger of language models."""
+
+    costs: gives("costs")  # type: ignore[valid-type]
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """That the server answers, and its version."""
 

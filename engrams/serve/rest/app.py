@@ -13,6 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from engrams import __version__
 from engrams.serve.inspector.routes import router as inspector
 from engrams.serve.rest import about, asking, files, keeping, looking, memories, running
+from engrams.serve.rest.described import describe
 from engrams.serve.rest.door import SHARE_OF_LONG, House
 from engrams.serve.rest.gate import Gate
 from engrams.serve.rest.limits import Limits, Rates
@@ -61,13 +62,16 @@ def create_app(
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     rates = Rates(limits.rate, limits.burst)
     long = CapacityLimiter(max(1, limits.threads // SHARE_OF_LONG))
     app.state.house = House(memory, keys, limits, rates, long)
     app.state.metrics = Metrics()
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     handle(app)
     app.add_middleware(
         Gate, house=app.state.house, metrics=app.state.metrics, hosts=hosts, origins=frozenset(cors)
@@ -84,6 +88,7 @@ def create_app(
     for router in rooms:
         app.include_router(router)
     app.include_router(inspector)
+    app.get("/openapi.json", include_in_schema=False)(lambda: describe(app))
     for router in rooms:
         app.include_router(router, prefix="/v1", include_in_schema=False)
     return app

@@ -9,9 +9,8 @@ from engrams.records import Context, Receipt
 from engrams.serve.rest.answers import Comparison, Hits, Recipes
 from engrams.serve.rest.bodies import CompareBody, ContextBody, ExplainBody, FeedbackBody, SearchBody
 from engrams.serve.rest.door import Asking, answer
-from engrams.serve.rest.problems import documented
 
-router = APIRouter(tags=["asking"], responses=documented())
+router = APIRouter(tags=["asking"])
 
 
 @router.post("/search", response_model=Hits)

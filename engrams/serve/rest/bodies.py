@@ -167,7 +167,10 @@ class RebuildBody(Body):
 class JobBody(Place):
     """What to do later."""
 
-    kind: Literal["consolidate", "rebuild", "reembed", "catch-up"]
+    kind: str = Field(
+        json_schema_extra={"enum": ["consolidate", "rebuild", "reembed", "catch-up"]},
+        examples=["consolidate"],
+    )
     recipe: str | None = None
 
 
@@ -211,6 +214,12 @@ class ScopeQuery(BaseModel):
         return {
             name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set
         }
+
+
+class DeleteQuery(ScopeQuery):
+    """What is erased, and why."""
+
+    reason: str = Field("", description="Why, as the history and the audit show it.")
 
 
 class LogQuery(ScopeQuery):

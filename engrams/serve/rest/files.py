@@ -17,12 +17,11 @@ from engrams.serve.plain import plain
 from engrams.serve.rest.answers import Restored, gives
 from engrams.serve.rest.bodies import ScopeQuery
 from engrams.serve.rest.door import Asking, answer
-from engrams.serve.rest.problems import documented
 
 if TYPE_CHECKING:
     from engrams.memory import Memory
 
-router = APIRouter(tags=["files"], responses=documented())
+router = APIRouter(tags=["files"])
 T = TypeVar("T")
 #: Bytes of a file that are sent at once.
 PIECE = 256 * 1024

@@ -26,6 +26,8 @@ _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 UPLOADS = frozenset({"/import", "/restore"})
 #: What tells that the server lives: asked often, by whoever keeps it running, and never refused.
 ALIVE = frozenset({"/health", "/v1/health"})
+#: What needs no key, so that none is looked at.
+OPEN = frozenset({"/ready", "/v1/ready", "/openapi.json"})
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class Gate:
         address = scope["client"][0] if scope.get("client") else ""
         marked = "" if key is None else hashlib.sha256(key.encode("latin-1")).hexdigest()
         self.house.rates.take(f"{address} {marked}")
+        if scope["path"] in OPEN:
+            return
         if key is not None:
             # Before the body is read: what an unknown caller sends is not worth its memory.
             scope.setdefault("state", {})[HELD] = await to_thread.run_sync(self.house.held_by, key)

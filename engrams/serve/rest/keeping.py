@@ -11,10 +11,8 @@ from engrams.records import Deletion
 from engrams.serve.rest.answers import AuditPage, Keys, Problems, Rules, gives, page
 from engrams.serve.rest.bodies import KeyBody, RuleBody
 from engrams.serve.rest.door import Asking, answer
-from engrams.serve.rest.problems import documented
 
-router = APIRouter(tags=["keeping"], responses=documented())
-NO_ID = documented(404)
+router = APIRouter(tags=["keeping"])
 KEY: Any = gives("create_key")
 
 
@@ -64,7 +62,7 @@ def create_key(body: KeyBody, asking: Asking) -> Response:
     return answer(asking.memory.create_key(**body.given()), 201)
 
 
-@router.delete("/keys/{id}", response_model=KEY, responses=NO_ID)
+@router.delete("/keys/{id}", response_model=KEY)
 def revoke_key(id: str, asking: Asking) -> Response:
     """Takes a key's rights away for good."""
     return answer(asking.memory.revoke_key(id))

@@ -13,6 +13,7 @@ from engrams.serve.rest.answers import History, Journal, Memories, Namespaces, W
 from engrams.serve.rest.bodies import (
     AddBody,
     BulkBody,
+    DeleteQuery,
     ListQuery,
     LogQuery,
     ScopeQuery,
@@ -21,10 +22,8 @@ from engrams.serve.rest.bodies import (
     arguments,
 )
 from engrams.serve.rest.door import Asking, answer
-from engrams.serve.rest.problems import documented
 
-router = APIRouter(tags=["memories"], responses=documented())
-NO_ID = documented(404)
+router = APIRouter(tags=["memories"])
 Reason = Annotated[str, Query(description="Why, as the history and the audit show it.")]
 IdempotencyKey = Annotated[
     str | None,
@@ -65,52 +64,52 @@ def get_all(query: Annotated[ListQuery, Query()], asking: Asking) -> Response:
 
 
 @router.delete("/memories", response_model=Deletion)
-def delete_all(query: Annotated[ScopeQuery, Query()], asking: Asking, reason: Reason = "") -> Response:
+def delete_all(query: Annotated[DeleteQuery, Query()], asking: Asking) -> Response:
     """Erases every event of a scope and all that only these support. The scope must be named."""
     given = query.given()
-    if not any(value is not None for value in given.values()):
+    if not any(value is not None for name, value in given.items() if name != "reason"):
         raise UsageError("say what to erase: ?namespace=, ?user_id=, ?agent_id=, ?run_id= or ?session=")
-    return answer(asking.memory.delete_all(**given, reason=reason))
+    return answer(asking.memory.delete_all(**given))
 
 
-@router.get("/memories/{id}", response_model=Event | Engram, responses=NO_ID)
+@router.get("/memories/{id}", response_model=Event | Engram)
 def get(id: str, asking: Asking) -> Response:
     """An event (with its corrections applied) or an engram (its current version), which has a `recipe`."""
     return answer(asking.memory.get(id))
 
 
-@router.put("/memories/{id}", response_model=Receipt, responses=NO_ID)
+@router.put("/memories/{id}", response_model=Receipt)
 def update(id: str, body: UpdateBody, asking: Asking) -> Response:
     """Corrects an event or engram: a new version, the old one in its history."""
     return answer(asking.memory.update(id, **body.given()))
 
 
-@router.delete("/memories/{id}", response_model=Deletion, responses=NO_ID)
+@router.delete("/memories/{id}", response_model=Deletion)
 def delete(id: str, asking: Asking, reason: Reason = "") -> Response:
     """Erases an event with all that only it supports; rejects an engram."""
     return answer(asking.memory.delete(id, reason=reason))
 
 
-@router.get("/memories/{id}/history", response_model=History, responses=NO_ID)
+@router.get("/memories/{id}/history", response_model=History)
 def history(id: str, asking: Asking) -> Response:
     """Every version of an engram, or of all engrams of an event, oldest first."""
     return answer({"revisions": asking.memory.history(id)})
 
 
-@router.post("/memories/{id}/undo", response_model=Receipt, responses=NO_ID)
+@router.post("/memories/{id}/undo", response_model=Receipt)
 def undo(id: str, asking: Asking, body: Annotated[UndoBody | None, Body()] = None) -> Response:
     """Takes back the last change of an engram, or of what was derived from an event."""
     given: dict[str, Any] = body.given() if body is not None else {}
     return answer(asking.memory.undo(id, **given))
 
 
-@router.post("/memories/{id}/pin", response_model=Receipt, responses=NO_ID)
+@router.post("/memories/{id}/pin", response_model=Receipt)
 def pin(id: str, asking: Asking) -> Response:
     """Never forget this engram, or what was derived from this event."""
     return answer(asking.memory.pin(id))
 
 
-@router.post("/memories/{id}/unpin", response_model=Receipt, responses=NO_ID)
+@router.post("/memories/{id}/unpin", response_model=Receipt)
 def unpin(id: str, asking: Asking) -> Response:
     """Takes a pin back."""
     return answer(asking.memory.unpin(id))

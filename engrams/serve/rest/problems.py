@@ -11,11 +11,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from engrams import errors
-from engrams.errors import Denied, EngramsError, NotFound, RateLimited, UsageError, outcome
+from engrams.errors import EngramsError, RateLimited, outcome
 from engrams.serve.plain import plain
 
 LOG = logging.getLogger("engrams.serve")
@@ -36,73 +35,14 @@ CARRIED = (
 NO_KEY = (
     "send a key: Authorization: Bearer engrams_… or X-API-Key: engrams_…; make one with: engrams keys create"
 )
+#: What is wrong with a request: so many are told at once.
+SHOWN = 5
 #: Bytes of chance in the mark that leads from an answer to the line in the log.
 MARK_BYTES = 4
 
 
 class Unknown(EngramsError):
     """No key came with the request, or none of this memory's: 401 where `Denied` is 403."""
-
-
-class ErrorBody(BaseModel):
-    """What went wrong, as everywhere in engrams: `type` is the name of the exception, `message` says what would work."""
-
-    model_config = ConfigDict(extra="allow")
-    type: str = Field(description="The class of the error, as engrams.errors names it.")
-    message: str = Field(description="What was found and what would work.")
-
-
-class Problem(BaseModel):
-    """The body of every answer that is no success."""
-
-    model_config = ConfigDict(title="Problem")
-    error: ErrorBody
-
-
-#: Status: what it means here, and one example.
-MEANINGS: Mapping[int, tuple[str, str, str]] = {
-    400: ("The body is no JSON.", "UsageError", "the body is no JSON: Expecting ',' delimiter"),
-    401: ("No key, or none of this memory.", "Denied", "send a key: Authorization: Bearer engrams_…"),
-    402: ("A quota or budget would be passed.", "OverBudget", "quota of acme: the limit is 100, 101 would be spent"),
-    403: ("The key lacks the right.", "Denied", "key 1f2e3d4c5b6a (reader) may not write acme; it may: read acme"),
-    404: ("Nothing here has that id.", "NotFound", "no event or engram '0197…' here"),
-    405: ("The path does not take this method.", "UsageError", "PATCH is not for this path"),
-    408: ("The request came too slowly.", "UsageError", "nothing came for 30 s; send the whole request"),
-    409: ("The store and this server do not fit.", "Mismatch", "another embedder filled this store; run: engrams reembed"),
-    413: ("The body is too large.", "UsageError", "the body is larger than 16,777,216 bytes; send it in parts"),
-    415: ("A form that nobody here reads.", "UnknownFormat", "the upload is none of the known forms"),
-    422: ("Something in the request; says what and where.", "UsageError", "k (body): Input should be greater than or equal to 1"),
-    429: ("Too many requests; Retry-After says how long to wait.", "RateLimited", "wait 0.01 s"),
-    500: ("The store or a step failed.", "StepFailed", "engrams.read.ByWords failed: ValueError: …"),
-    501: ("A part is not installed on the server.", "NeedsExtra", "this needs the extra 'dates': pip install 'engrams[dates]'"),
-    502: ("A model did not do its part.", "Unreachable", "no answer from http://localhost:11434/v1"),
-    503: ("Busy or out of reach; ask again.", "Busy", "another process has held the lock for 30 s; try again"),
-    507: ("No room left on the device.", "Full", "no room left on the device; nothing of the write was kept"),
-}  # fmt: skip
-#: What any path may answer; a test walks every error and finds its status here.
-EVERYWHERE = (400, 401, 402, 403, 405, 408, 409, 413, 415, 422, 429, 500, 501, 502, 503, 507)
-
-
-def documented(*more: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a path: every error it may answer, with an example."""
-    found: dict[int | str, dict[str, Any]] = {}
-    for status in sorted({*EVERYWHERE, *more}):
-        meaning, kind, message = MEANINGS[status]
-        example: dict[str, Any] = {"error": {"type": kind, "message": message}}
-        found[status] = {
-            "model": Problem,
-            "description": meaning,
-            "content": {"application/json": {"example": example}},
-        }
-        if status == 429:
-            found[status]["headers"] = {
-                "Retry-After": {"schema": {"type": "string"}, "description": "Seconds."}
-            }
-        if status == 401:
-            found[status]["headers"] = {
-                "WWW-Authenticate": {"schema": {"type": "string"}, "description": "Bearer"}
-            }
-    return found
 
 
 def problem(
@@ -121,10 +61,13 @@ def of_error(error: EngramsError) -> Response:
         name: plain(getattr(error, name)) for name in CARRIED if getattr(error, name, None) is not None
     }
     headers = {}
-    if isinstance(error, RateLimited) and error.retry_after is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    after = carried.get("retry_after")
+    if isinstance(error, RateLimited) and after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(after)))
     if isinstance(error, errors.Busy):
         headers["Retry-After"] = "1"
+    if outcome(error).http_status == 500:
+        LOG.error("%s", type(error).__name__, exc_info=error)
     return problem(outcome(error).http_status, type(error).__name__, _text(error), headers, **carried)
 
 
@@ -140,7 +83,10 @@ def handle(app: FastAPI) -> None:
             return problem(
                 400, "UsageError", f"the body is no JSON: {found[0].get('ctx', {}).get('error', '')}"
             )
-        return problem(422, "UsageError", "; ".join(map(_place, found[:5])) or "the request cannot be read")
+        if not found:
+            return problem(422, "UsageError", "the request cannot be read")
+        key = ".".join(str(part) for part in found[0].get("loc", ())[1:]) or "body"
+        return problem(422, "BadSetting", "; ".join(map(_place, found[:SHOWN])), key=key)
 
     async def http(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
@@ -181,16 +127,3 @@ def _place(found: Mapping[str, Any]) -> str:
 
 def _text(error: EngramsError) -> str:
     return str(error.args[0]) if isinstance(error, LookupError) and error.args else str(error)
-
-
-__all__ = [
-    "Denied",
-    "NotFound",
-    "Problem",
-    "Unknown",
-    "UsageError",
-    "documented",
-    "handle",
-    "of_error",
-    "problem",
-]

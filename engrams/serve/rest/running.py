@@ -11,10 +11,8 @@ from engrams.records import JobState
 from engrams.serve.rest.answers import Jobs, Scheduled, gives
 from engrams.serve.rest.bodies import ConsolidateBody, JobBody, RebuildBody
 from engrams.serve.rest.door import Asking, answer
-from engrams.serve.rest.problems import documented
 
-router = APIRouter(tags=["work"], responses=documented())
-NO_ID = documented(404)
+router = APIRouter(tags=["work"])
 LATER: dict[int | str, dict[str, Any]] = {
     202: {"model": Scheduled, "description": "The job that will do it."}
 }
@@ -50,14 +48,14 @@ def schedule(body: JobBody, asking: Asking) -> Response:
     return answer({"id": asking.memory.schedule(**body.given())}, 202)
 
 
-@router.post("/jobs/{id}/retry", response_model=Scheduled, responses=NO_ID)
+@router.post("/jobs/{id}/retry", response_model=Scheduled)
 def retry_job(id: str, asking: Asking) -> Response:
     """Makes a job that was given up, or waits, due now."""
     asking.memory.retry_job(id)
     return answer({"id": id})
 
 
-@router.delete("/jobs/{id}", response_model=Scheduled, responses=NO_ID)
+@router.delete("/jobs/{id}", response_model=Scheduled)
 def drop_job(id: str, asking: Asking) -> Response:
     """Removes a job; what it would have derived stays out until a rebuild."""
     asking.memory.drop_job(id)
