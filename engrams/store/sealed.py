@@ -26,6 +26,7 @@ from engrams.filters import RESERVED, Filter, comparisons, fields_of, holds, par
 from engrams.ports import Commit, Entry, EntryColumns, EntryRow, Int64, Revised, Store, Where
 from engrams.records import (
     Attachment,
+    Deletion,
     Engram,
     Event,
     Json,
@@ -43,6 +44,8 @@ from engrams.store.sealed_payloads import SealedJobs, SealedPayloads
 SEALED = "sealed"
 #: Records that are opened at once to see whether they meet a filter over metadata.
 PAGE = 1000
+#: Versions of which what filters ask is remembered, so that it is decrypted once: some 60 MB.
+MOST_REMEMBERED = 50_000
 EVERYTHING = Where()
 
 
@@ -51,6 +54,9 @@ class SealedStore:
 
     def __init__(self, store: Store, cipher: Cipher) -> None:
         self._store, self._cipher = store, cipher
+        self._fields: dict[
+            int, dict[str, Json]
+        ] = {}  # by row: what filters ask of a version, which never changes
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -68,6 +74,11 @@ class SealedStore:
     def check(self) -> list[Problem]:
         """What the store says, and payloads that are not what was sealed."""
         return [*self._store.check(), *self.payloads.problems()]
+
+    def erase(self, *args: Any, **kwargs: Any) -> Deletion:
+        """As the store does, and remembers nothing of it."""
+        self._fields = {}
+        return self._store.erase(*args, **kwargs)
 
     # --- in
 
@@ -194,32 +205,39 @@ class SealedStore:
         self, scope: Scope, where: Where = EVERYTHING, *, after: int = 0, limit: int = 100
     ) -> list[tuple[Row, Engram]]:
         """As the store says, opened; filters over metadata are asked here."""
-        where, tree = _split(where)
-        if tree is None:
+        if _split(where)[1] is None:
             found = self._store.list_engrams(scope, where, after=after, limit=limit)
-            return [(row, self._engram_out(engram)) for row, engram in found]
-        kept: list[tuple[Row, Engram]] = []
-        for row, engram in self._meeting(scope, where, tree, after):
-            if len(kept) == limit:
-                break
-            kept.append((row, self._engram_out(engram)))
-        return kept
+        else:
+            rows = self.matching(scope, where)
+            found = self._at(rows[rows > after][:limit])
+        return [(row, self._engram_out(engram)) for row, engram in found]
 
     def matching(self, scope: Scope, where: Where = EVERYTHING) -> Int64:
         """As the store says; filters over metadata are asked here, of every version that meets the rest."""
         where, tree = _split(where)
+        rows = self._store.matching(scope, where)
         if tree is None:
-            return self._store.matching(scope, where)
-        return np.array([row for row, _ in self._meeting(scope, where, tree, 0)], np.int64)
-
-    def _meeting(self, scope: Scope, where: Where, tree: Filter, after: int) -> Iterator[tuple[Row, Engram]]:
-        """Versions, as they are stored, whose metadata meets a filter."""
-        while page := self._store.list_engrams(scope, where, after=after, limit=PAGE):
-            after = page[-1][0]
-            for row, engram in page:
+            return rows
+        new = np.array([row for row in rows.tolist() if row not in self._fields], np.int64)
+        if len(self._fields) + len(new) > MOST_REMEMBERED:
+            self._fields.clear()
+            new = rows
+        fields = dict(self._fields) if len(new) else self._fields
+        for start in range(0, len(new), PAGE):
+            for row, engram in self._at(new[start : start + PAGE]):
                 metadata = self._metadata_out(engram.metadata, f"engram {engram.id} {engram.version}")
-                if holds(tree, fields_of(replace(engram, metadata=metadata))):
-                    yield row, engram
+                fields[row] = fields_of(replace(engram, metadata=metadata))
+        if len(fields) <= MOST_REMEMBERED:
+            self._fields = fields
+        return np.array([r for r in rows.tolist() if r in fields and holds(tree, fields[r])], np.int64)
+
+    def _at(self, rows: Int64) -> list[tuple[Row, Engram]]:
+        """Versions as they are stored, each with its row; those that are gone are left out."""
+        asked = [Row(row) for row in rows.tolist()]
+        found = self._store.engrams_at(asked)
+        if len(found) == len(asked):
+            return list(zip(asked, found, strict=True))
+        return [(row, engram) for row in asked for engram in self._store.engrams_at([row])]
 
     def without_vector(self, *args: Any, **kwargs: Any) -> list[tuple[Row, Engram]]:
         """As the store says, opened."""
