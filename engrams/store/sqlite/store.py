@@ -185,12 +185,12 @@ class SqliteStore:
             return False
         try:
             self._payloads.sweep()
-            if self.index_folder is not None:
-                shutil.rmtree(self.index_folder, ignore_errors=True)
             with self._connections.alone() as db:
                 mark = care.unfinished(db)
                 if mark is None:
                     return True
+                if self.index_folder is not None:
+                    shutil.rmtree(self.index_folder, ignore_errors=True)
                 if not self._connections.in_memory and not care.scrub(db, self._bytes(), most, wait):
                     return False
             with self._connections.writing() as db:
