@@ -39,6 +39,8 @@ FEWEST_CONVERSATIONS = 5
 SPEED = "speed-"
 ABLATION = "ablation-"
 CONFIDENCE = "confidence-"
+#: How long the hooks of coding agents take.
+HOOKS = "hooks"
 #: Columns that carry their interval.
 WITH_INTERVAL = ("turn recall@10", "session recall@5")
 
@@ -51,7 +53,7 @@ def gather(folder: Path) -> list[Result]:
     """
     held: dict[str, Result] = {}
     for path in sorted(folder.glob("*.json")):
-        if path.name.startswith((SPEED, FEEDBACK, ABLATION, CONFIDENCE)):
+        if path.name.startswith((SPEED, FEEDBACK, ABLATION, CONFIDENCE, HOOKS)):
             continue
         result = read(path)
         if not result.whole:
