@@ -63,6 +63,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Serve": {
         "ui": ("inspecting:ui", "A page to look inside, in the browser."),
         "serve": ("serving:serve", "Serve the memory over HTTP, with a page to look inside."),
+        "proxy": ("proxying:proxy", "Add memory to any client of OpenAI's protocol."),
         "mcp": ("mcp_door:mcp", "Serve it to agents over MCP; tell programs of the server."),
         "hook": ("hook:hook", "Memory for coding agents: their hooks."),
     },
