@@ -164,7 +164,9 @@ def _checked(path: Path) -> Iterator[Event]:
                 digest.update(line.encode())
                 count += 1
                 yield event
-    except (OSError, UnicodeDecodeError) as cause:
+    except UnicodeDecodeError as cause:
+        raise UnknownFormat(f"{path} is no export of engrams: it is not UTF-8 text ({cause})") from cause
+    except OSError as cause:
         raise Unavailable(f"{path} cannot be read: {cause}") from cause
     if closing is None:
         raise UnknownFormat(

@@ -145,7 +145,7 @@ class UndoBody(Body):
 class CompareBody(Scoped):
     """One question to several recipes."""
 
-    query: Text
+    query: Text = Field(examples=["where is the spare key?"])
     recipes: list[str] = Field(min_length=1, examples=[["engrams", "bm25"]])
     budget: int | None = Field(None, ge=1, le=10_000_000)
     k: int | None = Field(None, ge=1, le=10_000)

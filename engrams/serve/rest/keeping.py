@@ -45,9 +45,12 @@ def audit(
 
 
 @router.get("/audit/verify", response_model=Problems)
-async def verify_audit(asking: Asking) -> Response:
+async def verify_audit(
+    asking: Asking,
+    head: Annotated[str | None, Query(description="SEQ:DIGEST of a row that was kept elsewhere.")] = None,
+) -> Response:
     """Where the audit was altered, the first place first; empty where it is as it was written."""
-    return answer({"problems": await asking.slowly(lambda memory: memory.verify_audit())})
+    return answer({"problems": await asking.slowly(lambda memory: memory.verify_audit(head))})
 
 
 @router.get("/keys", response_model=Keys)
