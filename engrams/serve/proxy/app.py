@@ -252,7 +252,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        await anyio.to_thread.run_sync(remembering.warm, memory)
+        remembering.warm(memory)
         try:
             yield
         finally:

@@ -172,7 +172,10 @@ class Remembering:
                 self._sessions.popitem(last=False)
 
     def warm(self, memory: Memory) -> None:
-        """Looks something up once, so that what is loaded on first use does not count against somebody's patience."""
+        """Looks something up by and by, so that what is loaded on first use does not count against somebody's patience."""
+        self._looking.submit(self._warm, memory)
+
+    def _warm(self, memory: Memory) -> None:
         try:
             memory.context("What was said before?", budget=self.budget or 1)
         except Exception as error:
@@ -181,7 +184,7 @@ class Remembering:
     def finish(self) -> None:
         """Waits until everything that was said is remembered."""
         self._writing.shutdown(wait=True)
-        self._looking.shutdown(wait=True)
+        self._looking.shutdown(wait=True, cancel_futures=True)
 
 
 def _log(what: str, error: Exception) -> None:
