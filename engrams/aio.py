@@ -782,12 +782,16 @@ class AsyncMemory:
         return await asyncio.to_thread(self._memory.split_container, path, folder, signing_key=signing_key)
 
     async def audit(self, *, limit: int = 100, cursor: str | None = None) -> Page[Mapping[str, Json]]:
-        """One page of who did what when, oldest first: seq, at, actor, action, namespace, ids, note; never any text."""
+        """One page of who did what when, oldest first: seq, at, actor, action, namespace, ids, note, digest; never any text."""
         return await asyncio.to_thread(self._memory.audit, limit=limit, cursor=cursor)
 
-    async def verify_audit(self) -> list[Problem]:
-        """Where the audit was altered, the first place first; empty where it is as it was written."""
-        return await asyncio.to_thread(self._memory.verify_audit)
+    async def verify_audit(self, head: str | None = None) -> list[Problem]:
+        """Where the audit was altered, the first place first; empty where it is as it was written.
+
+        `head`, "SEQ:DIGEST" of any row that was kept elsewhere, shows also what the file alone cannot: that the whole audit
+        was written anew, or cut off.
+        """
+        return await asyncio.to_thread(self._memory.verify_audit, head)
 
     async def create_key(self, name: str, rights: Mapping[str, str]) -> Key:
         """Makes a key with rights ("read", "write", "admin") on paths, such as `{"acme/*": "write"}`, or "*" for everything.

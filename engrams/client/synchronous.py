@@ -677,13 +677,17 @@ class Client(Speaking):
         return found
 
     def audit(self, *, limit: int = 100, cursor: str | None = None) -> Page[Mapping[str, Json]]:
-        """One page of who did what when, oldest first: seq, at, actor, action, namespace, ids, note; never any text."""
+        """One page of who did what when, oldest first: seq, at, actor, action, namespace, ids, note, digest; never any text."""
         found: Page[Mapping[str, Json]] = self._asked("audit", {"limit": limit, "cursor": cursor})
         return found
 
-    def verify_audit(self) -> list[Problem]:
-        """Where the audit was altered, the first place first; empty where it is as it was written."""
-        found: list[Problem] = self._asked("verify_audit", {})
+    def verify_audit(self, head: str | None = None) -> list[Problem]:
+        """Where the audit was altered, the first place first; empty where it is as it was written.
+
+        `head`, "SEQ:DIGEST" of any row that was kept elsewhere, shows also what the file alone cannot: that the whole audit
+        was written anew, or cut off.
+        """
+        found: list[Problem] = self._asked("verify_audit", {"head": head})
         return found
 
     def create_key(self, name: str, rights: Mapping[str, str]) -> Key:

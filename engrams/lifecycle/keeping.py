@@ -120,12 +120,16 @@ class Keeping:
     # --- the audit and keys
 
     def audit(self, *, limit: int = 100, cursor: str | None = None) -> Page[Mapping[str, Json]]:
-        """One page of who did what when, oldest first: seq, at, actor, action, namespace, ids, note; never any text."""
+        """One page of who did what when, oldest first: seq, at, actor, action, namespace, ids, note, digest; never any text."""
         return auditing.page(self._house, limit, cursor)
 
-    def verify_audit(self) -> list[Problem]:
-        """Where the audit was altered, the first place first; empty where it is as it was written."""
-        return auditing.broken(self._house)
+    def verify_audit(self, head: str | None = None) -> list[Problem]:
+        """Where the audit was altered, the first place first; empty where it is as it was written.
+
+        `head`, "SEQ:DIGEST" of any row that was kept elsewhere, shows also what the file alone cannot: that the whole audit
+        was written anew, or cut off.
+        """
+        return auditing.broken(self._house, head)
 
     def create_key(self, name: str, rights: Mapping[str, str]) -> Key:
         """Makes a key with rights ("read", "write", "admin") on paths, such as `{"acme/*": "write"}`, or "*" for everything.

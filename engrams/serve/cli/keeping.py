@@ -43,10 +43,11 @@ def show(call: Call, /) -> None:
 
 
 @command
-def verify(call: Call, /) -> None:
+@click.option("--head", metavar="SEQ:DIGEST", help="Number and digest of a row that you kept elsewhere.")
+def verify(call: Call, /, head: str | None) -> None:
     """Check that no row of the audit was altered, removed or added; exits with 4 and names the first one that was."""
     with call.memory() as memory:
-        found = memory.verify_audit()
+        found = memory.verify_audit(head)
         where = memory.location
     if call.out.as_json:
         call.out.json({"location": where, "whole": not found, "problems": found})

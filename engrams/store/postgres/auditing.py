@@ -51,7 +51,7 @@ def put_audit(db: Connection[Any], rows: Sequence[Mapping[str, Json]]) -> None:
 def read_audit(db: Connection[Any], after: int, limit: int) -> list[Mapping[str, Json]]:
     """Rows of every tenant after a number, in the order they were written."""
     rows = db.execute(
-        f"select number, {_COLUMNS} from audit where number > %s order by number limit %s",
+        f"select number, {_COLUMNS}, digest from audit where number > %s order by number limit %s",
         (after, max(limit, 0)),
     )
     return [
@@ -63,8 +63,9 @@ def read_audit(db: Connection[Any], after: int, limit: int) -> list[Mapping[str,
             "namespace": namespace,
             "ids": json.loads(text_of(ids)),
             "note": text_of(note),
+            "digest": digest,
         }
-        for number, _, at, actor, action, namespace, ids, note in rows
+        for number, _, at, actor, action, namespace, ids, note, digest in rows
     ]
 
 

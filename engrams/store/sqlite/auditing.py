@@ -50,7 +50,8 @@ def put_audit(db: sqlite3.Connection, rows: Sequence[Mapping[str, Json]]) -> Non
 
 def read_audit(db: sqlite3.Connection, after: int, limit: int) -> list[Mapping[str, Json]]:
     """Rows after a number, oldest first."""
-    rows = db.execute(f"select {_COLUMNS} from audit where seq > ? order by seq limit ?", (after, limit))
+    sql = f"select {_COLUMNS}, digest from audit where seq > ? order by seq limit ?"
+    rows = db.execute(sql, (after, limit))
     return [
         {
             "seq": seq,
@@ -60,8 +61,9 @@ def read_audit(db: sqlite3.Connection, after: int, limit: int) -> list[Mapping[s
             "namespace": namespace,
             "ids": json.loads(text_of(ids)),
             "note": note,
+            "digest": digest,
         }
-        for seq, at, actor, action, namespace, ids, note in rows
+        for seq, at, actor, action, namespace, ids, note, digest in rows
     ]
 
 

@@ -413,6 +413,42 @@ def test_what_was_done_to_the_audit_is_found(place: Path, harm: str, says: str) 
         assert "backup" in found[0].mend
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "delete from audit where seq > 1; update position set audit = 1, "
+        "digest = (select digest from audit where seq = 1)",
+        "delete from audit; update position set audit = 0, digest = ''",
+    ],
+)
+def test_a_digest_kept_elsewhere_shows_a_tail_that_was_cut_off_cleanly(place: Path, harm: str) -> None:
+    """With the counter beside it set back, the file alone shows nothing."""
+    with Memory.open(place) as memory:
+        last = list(memory.audit())[-1]
+        head = f"{last['seq']}:{last['digest']}"
+        assert memory.verify_audit(head) == []
+        memory.add("later", namespace=ANN)
+        assert memory.verify_audit(head) == []
+    raw = sqlite3.connect(place)
+    raw.execute("drop trigger audit_is_never_shortened")
+    raw.executescript(harm)
+    raw.close()
+    with Memory.open(place) as memory:
+        assert memory.verify_audit() == []
+        [found] = memory.verify_audit(head)
+        assert "audit row 3 is not there any more" in found.what
+        for n in range(4):
+            memory.add(f"new {n}", namespace=ANN)
+        [found] = memory.verify_audit(head)
+        assert "audit row 3 is another now" in found.what
+
+
+@pytest.mark.parametrize("head", ["", "3", "3:abc", "x:" + "0" * 64, "-1:" + "0" * 64])
+def test_what_is_no_head_is_refused(memory: Memory, head: str) -> None:
+    with pytest.raises(BadSetting, match="head"):
+        memory.verify_audit(head)
+
+
 def test_a_view_by_key_shares_the_memory_and_leaves_it_open(tmp_path: Path) -> None:
     with Memory.open(tmp_path / "memory.db") as memory:
         memory.add("The tent is in the cellar.", user_id="ann")
