@@ -17,6 +17,9 @@ from engrams.ports import Commit, Revised, Where
 from engrams.recipe import Recipe
 from engrams.records import Change, Derived, Draft, Engram, Event, Link, Receipt, Scope
 
+#: Why a version is there that a rebuild made.
+REASON = "rebuild"
+
 Tell = Callable[[int, int], None]
 
 
@@ -105,7 +108,7 @@ def _swap(
             recorded_at=at,
             engrams=tuple(zip(new, entries[len(versions) :], strict=True)),
             revised=tuple(
-                Revised(engram, entry, change, "rebuild")
+                Revised(engram, entry, change, REASON)
                 for engram, (_, change), entry in zip(versions, changes, entries, strict=False)
             ),
             links=tuple(link for link in made if link.source in ends or link.target in ends),
@@ -129,7 +132,7 @@ def _compare(
         current = standing.get(id)
         if current is None:
             new.append(engram)
-        elif id not in rejected and not _decided(current, engram) and not _said(house, current):
+        elif id not in rejected and not _decided(house, current, engram) and not _said(house, current):
             version = revised(current, engram, at)
             if without_index_only(version) != without_index_only(current):
                 changes.append((version, "UPDATE"))
@@ -140,9 +143,13 @@ def _compare(
             changes.append((revised(current, replace(current, state="archived"), at), "DELETE"))
 
 
-def _decided(current: Engram, engram: Engram) -> bool:
-    """Whether it is out because of what was decided about it (superseded, forgotten), not because it reads otherwise."""
-    return current.state != "active" and current.content == engram.content
+def _decided(house: House, current: Engram, engram: Engram) -> bool:
+    """Whether it is out because of what was decided about it (superseded, forgotten), not because it reads otherwise or
+    because a rebuild before did not make it."""
+    if current.state == "active" or current.content != engram.content:
+        return False
+    last = house.store.versions(current.id)[-1]
+    return (last.change, last.reason, last.event_id) != ("DELETE", REASON, None)
 
 
 def _said(house: House, engram: Engram) -> bool:

@@ -1,7 +1,8 @@
 """Kills a process in the middle of one kind of work, again and again, and checks what it left after each kill.
 
-killing.py KIND FOLDER KILLS: KIND is add, rebuild, consolidate, erase, migrate or restore. Prints one JSON object: how many
-kills, how many of them hit work that had begun and was not done, how many acts were acknowledged before the end.
+killing.py KIND FOLDER KILLS [ADDRESS]: KIND is one of `KINDS`; ADDRESS is of the server to which `migrate-server` moves.
+Prints one JSON object: how many kills, how many of them hit work that had begun and was not done, how many acts were
+acknowledged before the end, how many times work that was cut off left something that the next run went on with.
 """
 
 from __future__ import annotations
@@ -16,30 +17,48 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from engrams import Memory
+from engrams.lifecycle import rebuilding as rebuilding_piece
 from engrams.lifecycle.migrating import migrate
-from tests.rooms.lifecycle.failing import SHOUTING, TIDY
+from engrams.ports import Where
+from engrams.recipes.engrams import ENGRAMS
+from engrams.records import Scope
+from tests.rooms.lifecycle.failing import SHOUTING, TIDY, Shout
 
 #: Seconds after its start at which a child is killed, drawn anew each time: from before it opened the file to after its work.
 LONGEST_LIFE = {
     "add": 0.08,
     "rebuild": 0.2,
+    "renew": 0.3,
     "consolidate": 0.12,
     "erase": 0.25,
     "migrate": 0.2,
+    "migrate-server": 0.6,
     "restore": 0.2,
 }
 #: Turns in the memory that is worked on, enough that the work takes longer than it takes to begin.
 TURNS = 150
 BEGUN, DONE = b"b", b"d"
+#: Turns of one piece of a rebuild of the recipe in use: many pieces, so that kills come between them.
+PIECE = 20
+#: The house recipe with another write chain under the same writer.
+LOUD = replace(ENGRAMS, write=Shout())
+
+#: Where the turns lie, and what is not among the living there.
+DEFAULT, OUT = Scope("default"), Where(states=("archived",))
+#: The server to which `migrate-server` moves.
+ADDRESS = [""]
 
 #: How often a kill waits for the child's first word, so that it comes while it works and not while it starts.
 WAITED_FOR = 0.8
 #: What the longest life is multiplied by, followed as kills come too early or too late.
 PACE = [1.0]
+
+#: How often something was found that a run before had left.
+WENT_ON = [0]
 
 Work = Callable[[Callable[[bytes], object]], None]
 
@@ -141,6 +160,41 @@ def rebuilding(folder: Path, chance: random.Random, number: int) -> tuple[int, i
     return int(told == BEGUN), int(DONE in told)
 
 
+def renewing(folder: Path, chance: random.Random, number: int) -> tuple[int, int]:
+    """The recipe in use derives otherwise: all of what stands changes in one step, and pieces wait for it until then."""
+    place = folder / "memory.db"
+    rebuilding_piece.BATCH = PIECE
+    if not place.exists():
+        filled(place)
+    recipe = ENGRAMS if number % 2 else LOUD
+    with Memory.open(place, "engrams") as memory:
+        before = sorted(e.content for e in memory.get_all(limit=10_000))
+        said = [e.content for e in memory.log(limit=10_000)]
+    after = sorted(said if number % 2 else [text.upper() for text in said])
+
+    def work(tell: Callable[[bytes], object]) -> None:
+        with Memory.open(place, "engrams") as memory:
+            tell(BEGUN)
+            memory.rebuild(recipe)
+            tell(DONE)
+
+    told = killed(work, LONGEST_LIFE["renew"], chance)
+    with Memory.open(place, "engrams") as memory:
+        found = sorted(e.content for e in memory.get_all(limit=10_000))
+        assert found == after or (found == before and DONE not in told)  # never half of it
+        assert not [p for p in memory.check() if p.severity == "error"]
+        waiting = [
+            e for _, e in memory._house.store.list_engrams(DEFAULT, OUT, limit=10_000) if "~" in e.recipe
+        ]
+        assert len(waiting) <= -(-TURNS // PIECE)
+        WENT_ON[0] += bool(waiting and found == before)
+        memory.rebuild(recipe)  # goes on, and ends as one that was never cut off
+        assert sorted(e.content for e in memory.get_all(limit=10_000)) == after
+        left = memory._house.store.list_engrams(DEFAULT, OUT, limit=10_000)
+        assert {e.recipe for _, e in left} <= {"engrams"}
+    return int(told == BEGUN), int(DONE in told)
+
+
 def consolidating(folder: Path, chance: random.Random, number: int) -> tuple[int, int]:
     whole, place = folder / "whole.db", folder / f"{number}.db"
     if not whole.exists():
@@ -203,24 +257,46 @@ def erasing(folder: Path, chance: random.Random, number: int) -> tuple[int, int]
 
 
 def migrating(folder: Path, chance: random.Random, number: int) -> tuple[int, int]:
-    source, target = folder / "source.db", folder / f"{number // 5}.db"
+    return moving(folder, chance, number, folder / f"{number // 5}.db", LONGEST_LIFE["migrate"])
+
+
+def migrating_to_a_server(folder: Path, chance: random.Random, number: int) -> tuple[int, int]:
+    target = f"{ADDRESS[0]}?schema=killed{number // 5}"
+    return moving(folder, chance, number, target, LONGEST_LIFE["migrate-server"])
+
+
+def moving(
+    folder: Path, chance: random.Random, number: int, target: Path | str, longest: float
+) -> tuple[int, int]:
+    source = folder / "source.db"
     if not source.exists():
         filled(source)
+        with Memory.open(source) as memory:
+            memory.delete(memory.log(limit=1).items[0].id)
+            memory.add("one more")
+            memory.retain("default", max_events=10_000)
+            assert memory.schedule("reembed")
 
     def work(tell: Callable[[bytes], object]) -> None:
         tell(BEGUN)
         migrate(source, target)
         tell(DONE)
 
-    told = killed(work, LONGEST_LIFE["migrate"], chance)
-    if target.exists():
+    told = killed(work, longest, chance)
+    if isinstance(target, str) or target.exists():
         with Memory.open(target, "engrams") as memory:
             assert not [p for p in memory.check() if p.severity == "error"]
     if number % 5 == 4:  # after several kills in one move, the next run ends it and compares all of it
         moved = migrate(source, target)
-        assert (moved.events, moved.versions) == (TURNS, TURNS)
+        assert (moved.events, moved.versions, moved.jobs) == (TURNS, TURNS, 1)
         with Memory.open(source) as one, Memory.open(target, "engrams") as two:
             assert shown(one) == shown(two)
+            assert (one.rules(), one.jobs()) == (two.rules(), two.jobs())
+            assert two.verify_audit() == []
+            audits = [[(r["at"], r["action"], r["ids"]) for r in m.audit(limit=1000)] for m in (one, two)]
+            # Before the rows that came along stand the one or two that tell of the move.
+            assert audits[1][-len(audits[0]) :] == audits[0]
+            assert {action for _, action, _ in audits[1][: -len(audits[0])]} == {"move"}
     return int(told == BEGUN), int(DONE in told)
 
 
@@ -250,22 +326,28 @@ def restoring(folder: Path, chance: random.Random, number: int) -> tuple[int, in
 KINDS = {
     "add": adding,
     "rebuild": rebuilding,
+    "renew": renewing,
     "consolidate": consolidating,
     "erase": erasing,
     "migrate": migrating,
+    "migrate-server": migrating_to_a_server,
     "restore": restoring,
 }
 
 
-def main(kind: str, folder: str, kills: int) -> None:
+def main(kind: str, folder: str, kills: int, address: str = "") -> None:
+    ADDRESS[0] = address
     chance = random.Random(17)
     Memory.open(":memory:").close()  # whatever is loaded on first use is loaded before the first fork
     during = acknowledged = 0
     for number in range(kills):
         hit, done = KINDS[kind](Path(folder), chance, number)
         during, acknowledged = during + hit, acknowledged + done
-    sys.stdout.write(json.dumps({"kills": kills, "during": during, "acknowledged": acknowledged}) + "\n")
+    sys.stdout.write(
+        json.dumps({"kills": kills, "during": during, "acknowledged": acknowledged, "went_on": WENT_ON[0]})
+        + "\n"
+    )
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:])

@@ -284,6 +284,9 @@ def test_the_same_write_chain_made_otherwise_changes_what_stands_in_one_step(
     memory.rebuild("engrams")
     pieces = [e.content for e in memory.get_all() if long.event_ids[0] in e.sources]
     assert pieces == ["First comes the boat and then, a good while later, comes the dog."]
+    memory.rebuild(finer)  # what a rebuild put out, another one brings back
+    pieces = [e.content for e in memory.get_all() if long.event_ids[0] in e.sources]
+    assert sorted(pieces) == ["First comes the boat and then, ", "a good while later, comes the dog."]
 
 
 def test_two_memories_of_one_journal_side_by_side(memory: Memory) -> None:

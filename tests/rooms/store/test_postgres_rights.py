@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -161,6 +163,30 @@ def test_keys_begin_with_the_tenant(place: Place) -> None:
     keys = {(table.split(".")[-1].strip('"'), column) for table, column in rows}
     assert {column for table, column in keys if table not in SHARED} == {"tenant"}
     assert {table for table, _ in keys} == {*SPREAD, *SHARED}
+    # Unique indexes that are no constraint, and what foreign keys refer to.
+    unique = place.db.execute(
+        "select i.indexrelid::regclass::text, a.attname from pg_index i join pg_class c on c.oid = i.indrelid "
+        "join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0] "
+        "where c.relnamespace = to_regnamespace(%s) and c.relkind = 'r' and i.indisunique and not c.relname = any(%s)",
+        [place.schema, list(SHARED)],
+    ).fetchall()
+    assert {column for _, column in unique} == {"tenant"}
+    assert any(name.endswith("jobs_once") for name, _ in unique)
+    referred = place.db.execute(
+        "select t.relname, a.attname from pg_constraint c join pg_class t on t.oid = c.confrelid "
+        "join pg_attribute a on a.attrelid = c.confrelid and a.attnum = c.confkey[1] "
+        "where c.connamespace = to_regnamespace(%s) and c.contype = 'f'",
+        [place.schema],
+    ).fetchall()
+    assert {*referred} == {("engrams", "tenant")}
+
+
+def test_the_commands_for_citus_name_every_table_once() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "postgres.md").read_text("utf-8")
+    spread = re.findall(r"select create_distributed_table\('(\w+)', 'tenant'", page)
+    assert sorted(spread) == sorted(SPREAD)
+    assert spread[0] == "position"  # the others are put where its rows are
+    assert re.findall(r"select create_reference_table\('(\w+)'\)", page) == [*SHARED]
 
 
 def test_check_tells_of_rights_that_were_loosened(place: Place) -> None:
