@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from engrams_bench.ablation import TOGETHER
+from engrams_bench.compare import compare
 from engrams_bench.datasets import DATASETS
 from engrams_bench.report import ABLATION
+from engrams_bench.results import Result
 
 SHORT = {
     "turn recall@5": "R@5",
@@ -23,6 +25,7 @@ COLUMNS = {
     "turn": ("turn recall@5", "turn recall@10", "turn recall@100"),
     "session": ("session recall@5", "turn recall@5", "turn recall@10"),
 }
+WITHOUT_GRAPH = "-without-graph"
 ROUNDS_TO_NOTHING = 0.0005  # of a difference: less than half of the last digit shown
 
 Ablation = Mapping[str, Any]
@@ -35,11 +38,11 @@ def gather(folder: Path) -> list[Ablation]:
     return sorted(held, key=lambda one: (order.index(one["data"]["name"]), one["recipe"]["name"]))
 
 
-def markdown(results: Sequence[Ablation]) -> str:
-    """One table for each embedder, the sets side by side."""
+def markdown(results: Sequence[Ablation], runs: Sequence[Result] = ()) -> str:
+    """One table for each embedder, the sets side by side, and what the graph adds among documents."""
     if not results:
         return "No results yet: `engrams-bench ablate` makes them."
-    parts = []
+    parts = [told] if (told := graph(runs)) else []
     for name in sorted({one["recipe"]["name"] for one in results}, key=len):
         parts.append(_table(name, [one for one in results if one["recipe"]["name"] == name]))
     commits = dict.fromkeys(str(one["origin"]["commit"])[:9] for one in results)
@@ -49,6 +52,29 @@ def markdown(results: Sequence[Ablation]) -> str:
         f"with no other beside it. Made by `engrams-bench ablate` from {', '.join(commits)}."
     )
     return "\n\n".join(parts)
+
+
+def graph(runs: Sequence[Result]) -> str:
+    """What the graph adds to its own base, from the rows with and without it; empty where there are none."""
+    held = {run.name: run for run in runs}
+    lines = []
+    for run in runs:
+        base = held.get(run.name.replace("engrams", f"engrams{WITHOUT_GRAPH}", 1))
+        if base is None or base is run:
+            continue
+        told = {one.measure: one.questions for one in compare(base, run)}
+        cells = []
+        for measure in ("turn recall@5", "turn recall@10"):
+            gap = told[measure]
+            low, high = gap.interval
+            cells += [f"{100 * gap.a:.1f}", f"{100 * gap.b:.1f}"]
+            cells.append(f"{100 * gap.difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})")
+        name = f"{run.data['name']}, `{run.recipe['name']}`"
+        lines.append(f"| {name} | {len([o for o in run.outcomes if o.counts]):,} | {' | '.join(cells)} |")
+    if not lines:
+        return ""
+    heads = "| The graph, on | questions | R@5 without | with it | gain | R@10 without | with it | gain |"
+    return "\n".join([heads, f"|---{'|--:' * 7}|", *lines])
 
 
 def _table(name: str, members: Sequence[Ablation]) -> str:

@@ -165,15 +165,21 @@ def answer(
     budget: int | None,
     costs: Costs,
     embedder: str | KeptVectors = "none",
+    alike: bool = False,
 ) -> list[Outcome]:
-    """Fills a memory with a case and asks it questions. `budget` None: no contexts are asked for."""
+    """Fills a memory with a case and asks it questions. `budget` None: no contexts are asked for.
+
+    `alike`: the recipe gives the same context whatever is asked, so it is asked for once.
+    """
     began = time.process_time()
     with opened(recipe, store, embedder) as memory:
         turn_of = fill(memory, case, costs, embedder if isinstance(embedder, KeptVectors) else None)
-        told = []
+        told: list[Outcome] = []
+        made: Context | None = None
         for number, question in enumerate(questions):
             hits = ask(memory, question, depth, number == 0, costs)
-            made = None if budget is None else compose(memory, question, budget, costs)
+            if budget is not None and (made is None or not alike):
+                made = compose(memory, question, budget, costs)
             told.append(outcome(case, question, hits, made, turn_of))
     costs.seconds += time.process_time() - began
     return told

@@ -258,7 +258,7 @@ def compare_two(a: Path, b: Path) -> None:
 def report(results: Path, pages: tuple[Path, ...], check: bool, only: bool) -> None:
     """Makes the tables of the README, docs/recall.md, docs/confidence.md and docs/scale.md from the results."""
     text, speeds = markdown(gather(results)), speed_markdown(gather_speed(results, list(TITLES)))
-    shares = ablation_table.markdown(ablation_table.gather(results))
+    shares = ablation_table.markdown(ablation_table.gather(results), gather(results))
     sure = confidence_table.markdown(confidence_table.gather(results))
     if only:
         click.echo("\n\n".join((text, shares, sure, speeds)))

@@ -22,7 +22,7 @@ from engrams_bench.vectors import kept_vectors
 
 KS = (1, 5, 10, 20, 100)
 BUDGET = 2000  # tokens of a context, what `Memory.context` gives by default
-#: The reference row that gives everything has to be let.
+#: The reference row that gives everything, whatever is asked, has to be let.
 FULL_CONTEXT = "full-context"
 EVERYTHING = 10_000_000  # tokens: the most `Memory.context` takes
 
@@ -115,6 +115,7 @@ def run(
                 budget,
                 costs,
                 vectors or settings.embedder,
+                alike=recipe.name == FULL_CONTEXT,
             )
             cases += 1
             messages += case.size

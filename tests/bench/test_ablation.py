@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from engrams_bench import ablation
 from engrams_bench.ablation import compared, measure, variants
-from engrams_bench.ablation_table import gather, markdown
+from engrams_bench.ablation_table import gather, graph, markdown
 from engrams_bench.asking import Costs, fill
 from engrams_bench.cases import Case
 from engrams_bench.cli import cli
 from engrams_bench.datasets import DATASETS
+from engrams_bench.report import BEGIN, insert
+from engrams_bench.report import gather as gather_runs
 from engrams_bench.run import Settings
 
 from engrams import Memory
 from engrams.recipes.engrams import SUM
-from tests.bench.test_results import outcomes
+from tests.bench.test_results import outcomes, result
+
+HERE = Path(__file__).parents[2]
 
 
 def test_every_signal_that_weighs_something_is_left_out_once() -> None:
@@ -74,3 +79,36 @@ def test_the_command_writes_what_the_table_reads(own_data: Path, tmp_path: Path)
         "locomo R@100",
     ):
         assert part in table
+
+
+def test_what_the_graph_adds_is_told_beside_its_own_base() -> None:
+    base = result("engrams-without-graph+minilm", outcomes((1, 7), (2,), (None,), (4,)))
+    whole = result("engrams+minilm", outcomes((1, 2), (2,), (3,), (4,)))
+    runs = [replace(one, settings={"ks": [5, 10], "limit": None}) for one in (base, whole)]
+    told = graph(runs)
+    assert told.splitlines()[-1].startswith("| locomo, `engrams+minilm` | 4 | 62.5 | 100.0 | +37.5 (")
+    assert graph(runs[:1]) == ""
+
+
+def test_the_page_shows_the_weights_that_the_recipe_has() -> None:
+    shown: dict[str, tuple[str, str]] = {}
+    before, _, _ = (HERE / "docs" / "recall.md").read_text().partition(BEGIN)
+    for line in before.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| `") and len(cells) == 4:
+            shown[cells[0].strip("`")] = (cells[2], cells[3])
+    dialogue, notes = dict(SUM.dialogue), dict(SUM.notes)
+    told = {
+        name: tuple(
+            f"{held[name]:g}".replace("-", "−") if name in held else "–" for held in (dialogue, notes)
+        )
+        for name in dialogue | notes
+    }
+    assert shown == told
+
+
+def test_the_committed_page_is_what_the_committed_results_say() -> None:
+    page, folder = HERE / "docs" / "recall.md", HERE / "bench" / "results"
+    results = gather(folder)
+    assert results and BEGIN in page.read_text()
+    assert insert(page, markdown(results, gather_runs(folder)), check=True) is False
