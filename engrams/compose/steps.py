@@ -49,6 +49,8 @@ def hit(scored: Scored[Engram], *, explain: bool = False, confidence: float | No
 class FitBudget(Step[Ranked[Engram], Chosen]):
     """Takes hits from the best down while they fit the token budget; a hit too long is condensed to what speaks to it.
 
+    Where the query limits the number of hits, no more than these.
+
     Parameters: `tokens` is the budget where the query brings none (> 0); `shortest` is the least room, in tokens,
     into which a condensed passage is still put, so that no context ends in a torn scrap; `share` is the largest part
     of the budget (0..1] one passage may take, so that one long document does not crowd out everything else.
@@ -70,7 +72,7 @@ class FitBudget(Step[Ranked[Engram], Chosen]):
         left = budget
         items: list[Scored[Engram]] = []
         texts: list[str] = []
-        for scored in value.items:
+        for scored in value.items[: value.query.limit]:
             room = min(left, largest)
             overhead = count(line(scored.item, 100, "")) + _HEADING
             text = scored.item.content

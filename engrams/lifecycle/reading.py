@@ -109,7 +109,7 @@ def search(house: House, asked: Query) -> list[Hit]:
     require_embedder(house)
     require_derived(house)
     ranked = house.recipe.ranking()(asked, house.run("read", asked.scope))
-    return [hit(s, explain=asked.explain, confidence=ranked.confidence) for s in ranked.items]
+    return [hit(s, explain=asked.explain, confidence=ranked.confidence) for s in ranked.items[: asked.limit]]
 
 
 def context(house: House, asked: Query) -> Context:

@@ -74,7 +74,7 @@ class TakeSentences(Step[Draft, Draft]):
     is made up.
     """
 
-    words: int = 3
+    words: int = 2
     roles: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -25,8 +25,8 @@ class Nearest(Step[Query, Ranked[Engram]]):
     """The `k` (>= 1) engrams of `kinds` (none: all) whose vectors are nearest to the question's, best first.
 
     Scores are cosines, or with `scale="min-max"` cosines moved and stretched to 0..1 over all engrams of these kinds. With
-    `distinct`, equal texts count once. With `widen`, the query's own limit goes before `k`: for the step that makes the final
-    ranking. With `reinforce`, a recall of what is found is counted. Signal `dense`.
+    `distinct`, equal texts count once. With `widen` there are as many as the query's own limit asks for, where that is more: for the
+    step that makes the final ranking. With `reinforce`, a recall of what is found is counted. Signal `dense`.
 
     Source: Karpukhin et al. 2020 (dense passage retrieval); min-max as in HippoRAG 2's released code.
     """
@@ -56,7 +56,7 @@ class Nearest(Step[Query, Ranked[Engram]]):
         if self.scale == "min-max":
             there = np.isfinite(scores)
             scores[there] = min_max(scores[there].astype(np.float64))
-        k = value.limit if self.widen and value.limit is not None else self.k
+        k = max(self.k, value.limit or 0) if self.widen else self.k
         wanted = top_k(allowed(view, scores), k * PER_WANTED if self.distinct else k)
         items: list[Scored[Engram]] = []
         rows: list[Row] = []
