@@ -8,10 +8,11 @@ from typing import Any
 
 from engrams.errors import Mismatch, NeedsExtra, UsageError
 from engrams.index import with_names
-from engrams.lifecycle.opening import House
+from engrams.lifecycle.opening import House, embedding_step
 from engrams.organise.embed import Embed
 from engrams.ports import Entry
-from engrams.records import Draft, Engram, Problem, Scope
+from engrams.recipes.catalogue import CATALOGUE
+from engrams.records import Draft, Engram, Problem, Row, Scope
 from engrams.step import Chain, steps_of
 
 #: The store's setting that names the embedder whose vectors are compared.
@@ -81,6 +82,7 @@ def problems(house: House) -> list[Problem]:
 def reembed(house: House, progress: Callable[[int, int], None] | None = None) -> int:
     """Gives every active engram of the store a vector of the memory's embedder; returns how many were made.
 
+    What of an engram is embedded, the recipe that derived it says: that of the open one for what a recipe of one's own made.
     Each batch is kept as it is made, so a run that was cut off goes on where it stopped. Until all are there, memories
     open with the embedder before are answered from its vectors; then the store changes over at once, what was
     written meanwhile is done, and the old vectors go.
@@ -99,31 +101,43 @@ def reembed(house: House, progress: Callable[[int, int], None] | None = None) ->
     ours = house.embedder.fingerprint
     made = 0
     if house.store.setting(SETTING) != ours:
-        made = _fill(house, house.embedding, 0, progress, quiet=True)
+        made = _fill(house, 0, progress, quiet=True)
         house.store.set_setting(SETTING, ours)
     # From here on nobody writes vectors of another embedder: what a memory open with the old one added during the
     # last batch is found now.
-    made = _fill(house, house.embedding, made, progress, quiet=False)
+    made = _fill(house, made, progress, quiet=False)
     while house.store.drop_vectors(keep=ours):
         pass
     house.index.forget()
     return made
 
 
-def _fill(
-    house: House, step: Embed, made: int, progress: Callable[[int, int], None] | None, *, quiet: bool
-) -> int:
+def _fill(house: House, made: int, progress: Callable[[int, int], None] | None, *, quiet: bool) -> int:
     assert house.embedder is not None
-    ours = house.embedder.fingerprint
+    ours, steps = house.embedder.fingerprint, _steps(house)
     after, total = 0, house.store.stats(None).engrams
     while found := house.store.without_vector(ours, after=after, limit=BATCH):
-        rows = [row for row, _ in found]
-        vectors = step.vectors([engram for _, engram in found], house.embedder)
-        made += house.store.put_vectors(ours, rows, vectors, quiet=quiet)
-        after = rows[-1]
+        alike: dict[Embed | None, list[tuple[Row, Engram]]] = {}
+        for row, engram in found:
+            alike.setdefault(steps.get(engram.recipe, house.embedding), []).append((row, engram))
+        for step, part in alike.items():
+            assert step is not None  # asked by `reembed`
+            vectors = step.vectors([engram for _, engram in part], house.embedder)
+            made += house.store.put_vectors(ours, [row for row, _ in part], vectors, quiet=quiet)
+        after = found[-1][0]
         if progress is not None:
             progress(made, max(total, made))
     return made
+
+
+def _steps(house: House) -> dict[str, Embed]:
+    """The step that embeds for each writer that is known here."""
+    found: dict[str, Embed] = {}
+    for recipe in (house.recipe, *CATALOGUE.values()):
+        step = embedding_step(recipe)
+        if step is not None:
+            found.setdefault(recipe.writer, step)
+    return found
 
 
 def _annotated(house: House, engrams: tuple[Engram, ...]) -> Draft:

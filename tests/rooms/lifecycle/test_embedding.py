@@ -245,6 +245,29 @@ def test_a_store_without_vectors_is_filled(place: str) -> None:
         assert memory.check() == []
 
 
+def test_each_recipe_says_what_of_its_own_memories_is_embedded_anew(place: str) -> None:
+    """`dense` puts the speaker in front of what it embeds, the house recipe does not; both lie in one store."""
+    said = {"role": "user", "name": "Icelanders", "content": "The dog ran."}
+    with Memory.open(place, embedder=Letters()) as memory:
+        memory.add(said)
+        memory.rebuild("dense")
+    other = Letters("other", ("ice", "cat", "dog", "sea"))
+    for recipe in ("engrams", "dense"):  # whichever is open
+        with Memory.open(place, recipe, embedder=other) as memory:
+            assert memory.reembed() == 2
+            found = {
+                row.recipe: row.entry.vectors["other"].tolist()
+                for row in memory._house.store.entries(DEFAULT)
+            }
+            assert found == {
+                "engrams": [0.0, 0.0, 1.0, 0.0],
+                "dense": pytest.approx([2**-0.5, 0.0, 2**-0.5, 0.0]),
+            }
+            assert memory.check() == []
+            memory._house.store.set_setting("embedder", "letters")
+            memory._house.store.drop_vectors(keep="letters")
+
+
 def test_reembed_says_what_it_lacks() -> None:
     with Memory.open(":memory:", embedder="none") as memory, pytest.raises(NeedsExtra):
         memory.reembed()
