@@ -7,11 +7,15 @@ spaces become characters and pairs of characters, everything else is lower-cased
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 
 STEM_CACHE_WORDS = 65_536
 """How many distinct words keep their stem in memory: about 10 MB at worst."""
@@ -69,9 +73,12 @@ def fold(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _english() -> object:
-    import snowballstemmer
-
-    return snowballstemmer.stemmer("english")
+    # The package's own front door reads the stemmers of all its languages, which takes longer than a search.
+    inside = find_spec("snowballstemmer")
+    name = f"{__name__}._snowball"
+    package = sys.modules.setdefault(name, ModuleType(name))
+    package.__path__ = list((inside and inside.submodule_search_locations) or ())
+    return import_module(f"{name}.english_stemmer").EnglishStemmer()
 
 
 @lru_cache(maxsize=STEM_CACHE_WORDS)

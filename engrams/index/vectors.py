@@ -111,6 +111,12 @@ class Vectors:
     def _read(self, held: _Held, fingerprint: str, rows: Int64) -> None:
         after = int(rows[held.covered - 1]) if held.covered else 0
         found, values = self._store.entry_vectors(self._scope, fingerprint, after=after)
+        if held.values is None and not held.covered and np.array_equal(found, rows):
+            held.values, held.covered = (
+                values,
+                len(rows),
+            )  # as they came: copies would take as much room again
+            return
         place = np.searchsorted(rows, found)
         ours = place < len(rows)
         ours[ours] = rows[place[ours]] == found[ours]

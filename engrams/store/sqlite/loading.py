@@ -82,16 +82,24 @@ def entry_vectors(
 ) -> tuple[Int64, Float32]:
     """The vectors of one embedder under the scope's path, by row."""
     clause, params = namespace_clause(scope, "ns")
-    sql = (
+    # Not in order: SQLite would sort the vectors themselves, on disk where they are many.
+    found = db.execute(
         f"select row, vector from vectors where {clause} and row > ? "
-        "and model = (select model from models where fingerprint = ?) order by row"
+        "and model = (select model from models where fingerprint = ?)",
+        (*params, after, fingerprint),
     )
-    found = db.execute(sql, (*params, after, fingerprint)).fetchall()
-    if not found:
-        return np.empty(0, np.int64), np.empty((0, 0), np.float32)
-    rows = np.fromiter((row for row, _ in found), np.int64, len(found))
-    values = np.frombuffer(b"".join([cell for _, cell in found]), "<f4")
-    return rows, values.reshape(len(found), -1)
+    numbers: list[Int64] = [np.empty(0, np.int64)]
+    parts: list[Float32] = []
+    while cells := found.fetchmany(ROWS_AT_ONCE):
+        numbers.append(np.fromiter((row for row, _ in cells), np.int64, len(cells)))
+        values = np.frombuffer(b"".join([cell for _, cell in cells]), "<f4")
+        parts.append(values.reshape(len(cells), -1))
+    rows = np.concatenate(numbers)
+    vectors = np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
+    if (rows[1:] < rows[:-1]).any():
+        order = np.argsort(rows)
+        rows, vectors = rows[order], vectors[order]
+    return rows, vectors
 
 
 def _fetch(
