@@ -41,6 +41,8 @@ ABLATION = "ablation-"
 CONFIDENCE = "confidence-"
 #: How long the hooks of coding agents take.
 HOOKS = "hooks"
+#: What a server under load answers.
+LOAD = "load-"
 #: Columns that carry their interval.
 WITH_INTERVAL = ("turn recall@10", "session recall@5")
 
@@ -53,7 +55,7 @@ def gather(folder: Path) -> list[Result]:
     """
     held: dict[str, Result] = {}
     for path in sorted(folder.glob("*.json")):
-        if path.name.startswith((SPEED, FEEDBACK, ABLATION, CONFIDENCE, HOOKS)):
+        if path.name.startswith((SPEED, FEEDBACK, ABLATION, CONFIDENCE, HOOKS, LOAD)):
             continue
         result = read(path)
         if not result.whole:

@@ -115,6 +115,8 @@ class GraphScores(Step[Found, Found]):
             seeds, passages = passages, np.zeros(value.view.size, dtype=np.float32)
             passages[value.rows] = seeds
         names = _seeds_of_names(graph, value.query.text)
+        if not passages.any() and not names.any():  # the query may see no passage, and names nothing
+            return without
         rank = page_rank(
             graph.passage,
             graph.name,

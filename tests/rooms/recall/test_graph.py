@@ -119,6 +119,13 @@ def test_what_the_query_may_not_see_starts_no_walk() -> None:
     assert values.argmax() == 1
 
 
+def test_where_no_passage_may_be_seen_and_no_name_is_asked_for_nothing_is_walked() -> None:
+    view = Named("Bern", "Oslo")
+    view.allowed = np.array([False, False])
+    values = GraphScores(by=BY)(based(view, 1, 2), run(view)).signals["graph"].values
+    assert values.tolist() == [0, 0]
+
+
 def test_dialogue_and_what_names_nothing_is_left_alone() -> None:
     talk = Named("Bern", "Bern", "Bern", turns=[Turn(speaker="A"), Turn(speaker="B"), Turn(speaker="A")])
     for view in (talk, Named("", "", "")):
