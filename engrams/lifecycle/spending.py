@@ -16,10 +16,10 @@ from engrams.lifecycle.opening import House
 from engrams.lifecycle.reading import whole_number
 from engrams.lifecycle.writing import derive
 from engrams.models.chat_rendering import request_for, sent_text
-from engrams.models.chat_schema import smallest
 from engrams.ports import Answer, Ask, Spending, Usage, Where
 from engrams.recipe import Recipe
 from engrams.records import Event, Scope
+from engrams.schemas import smallest
 
 #: Journal entries that are looked at: chunks of neighbours, evenly spread. More are scaled up.
 CHUNKS, CHUNK = 4, 25

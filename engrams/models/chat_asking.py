@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from engrams.errors import RateLimited, Unreachable, Unreadable
 from engrams.models.chat_rendering import key_of, request_for, sent_text
-from engrams.models.chat_schema import Misfit, read_answer, require_schema
 from engrams.ports import Answer, Ask, Reply, Turn, Usage
+from engrams.schemas import Misfit, read_answer, require_schema
 
 if TYPE_CHECKING:
     from engrams.models.chat_cache import Answers

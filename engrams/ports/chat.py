@@ -59,7 +59,7 @@ class Ask:
     `operation` names the kind of work ("extract", "answer"): the ledger counts by it, and settings may give it a model of its
     own. `prompt` is our instruction. `input` is stored text and questions by the name of the block they stand in: data, which
     is fenced and never an instruction. `slots` fill the prompt's `{{name}}`: our own numbers and names, never stored text.
-    `schema` is a JSON schema of an object (see `engrams.models.chat_schema`); None: free text. `most_tokens` bounds the answer.
+    `schema` is a JSON schema of an object (see `engrams.schemas`); None: free text. `most_tokens` bounds the answer.
     `temperature` None: the model's own. `tools` are what it may call, `turns` what was said since. `sample` tells several
     answers to one question apart: each number is remembered by itself.
     """
