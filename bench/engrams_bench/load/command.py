@@ -37,7 +37,7 @@ def begin(db: Path, *options: str) -> tuple[subprocess.Popen[str], tuple[str, in
         BenchError: it did not start.
     """
     server = subprocess.Popen(
-        [*PROGRAM, "serve", "--db", str(db), "--port", "0", "--json", *options],
+        [*PROGRAM, "serve", "--db", str(db), "--port", "0", "--quiet", *options],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "ENGRAMS_EMBEDDER": "none"},
@@ -46,7 +46,7 @@ def begin(db: Path, *options: str) -> tuple[subprocess.Popen[str], tuple[str, in
     line = server.stdout.readline()
     if not line:
         raise BenchError(f"the server ended with {server.wait()} before it served")
-    url = urlsplit(json.loads(line)["url"])
+    url = urlsplit(line.strip())
     return server, (str(url.hostname), int(url.port or 0))
 
 
