@@ -96,8 +96,7 @@ class KeptFile:
                     checked = zlib.crc32(padding, zlib.crc32(part, checked))
                 file.seek(len(MAGIC))
                 file.write(checked.to_bytes(8, "little"))
-                file.flush()
-                os.fsync(file.fileno())
+            # Not forced to the disk: what a power cut leaves half written does not pass the check.
             unfinished.replace(self._path)
         except BaseException:
             unfinished.unlink(missing_ok=True)

@@ -23,8 +23,8 @@ Closings: TypeAlias = list[tuple[int, Row, int | None]]
 #: missed, so the second almost always ends; after the last, what is newer than the call is left for the next.
 ROUNDS = 8
 
-#: Arrays of so many rows are kept on disk: from here on it takes more than a second to make them from the store.
-KEPT_FROM = 100_000
+#: Arrays of so many rows are kept on disk: making them from the store takes some 50 ms, reading the file 2.
+KEPT_FROM = 5_000
 #: They are kept again when they have grown by so much: what came since is read from the store each time.
 KEPT_AGAIN = 1.25
 
