@@ -47,6 +47,8 @@ def analyse_all(engrams: Sequence[Engram], table: TokenTable) -> list[Entry]:
     The days that its content speaks of, resolved against its own time, are terms of their own (see `dates.marks`): they
     stand beside the words, count once each and make it no longer.
     """
+    if not engrams:
+        return []
     hashes: list[int] = []
     ends: list[int] = []
     lengths: list[int] = []
