@@ -154,7 +154,7 @@ def hooks(times: int, sizes: str, results: Path) -> None:
         "what": "each hook as a process of its own; wall and CPU milliseconds",
         "settings": {"times": times, "sizes": sizes},
         "origin": origin(),
-        "machine": {**machine(), "load_average_before": round(load, 2)},
+        "machine": {**machine(), "load_average_before": round(load, 2), "niceness": os.nice(0)},
         "hooks": found,
     }
     results.mkdir(parents=True, exist_ok=True)

@@ -451,6 +451,26 @@ def test_a_session_that_is_taken_up_again_knows_itself(hook: Hook, transcript: C
     assert ANSWER in hook("SessionStart", source="compact")
 
 
+def test_a_session_that_repeats_another_keeps_only_what_is_new(
+    hook: Hook, transcript: Callable[..., str], place: Path
+) -> None:
+    hook("Stop", transcript_path=transcript(*SESSION))
+    hook("SessionStart", source="resume", session="s2")
+    later = {**user("And now the logout."), "timestamp": "2999-01-01T00:00:00Z"}
+    hook("Stop", session="s2", transcript_path=transcript(later))
+    assert [text for kind, text in told(kept(place)) if kind == "prompt"] == [ASKED, "And now the logout."]
+
+
+def test_what_was_remembered_on_purpose_is_told_first(hook: Hook, place: Path, project: Path) -> None:
+    with Memory.open(place) as memory:
+        memory.add("The staging database is on port 5433.", namespace=project_namespace(str(project)))
+    hook("UserPromptSubmit", prompt="Look at the shop.")
+    lines = json.loads(hook("SessionStart", source="startup", session="s2"))["hookSpecificOutput"]
+    assert lines["additionalContext"].splitlines()[2] == "Remembered on purpose:"
+    assert "The staging database is on port 5433." in lines["additionalContext"]
+    assert "Person: Look at the shop." in lines["additionalContext"]
+
+
 def test_a_briefing_keeps_to_its_budget(hook: Hook, place: Path) -> None:
     for i in range(120):
         hook(

@@ -19,6 +19,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, TextContent, TextResourceContents
 
 from engrams import Memory
+from engrams.serve.hooks import spool
 from engrams.serve.mcp.server import PROFILES
 from engrams.serve.mcp.transports import is_loopback
 from tests.doors.conftest import Engrams
@@ -264,6 +265,25 @@ def test_a_key_bounds_what_the_server_may_do(place: Path) -> None:
         1,
         ("Denied", -32603),
     )
+
+
+def test_what_hooks_wrote_down_is_found(place: Path) -> None:
+    folder = spool.spool_of(str(place))
+    assert folder is not None
+    record = {
+        "key": "k", "namespace": "code/shop", "client": "codex", "session": "s", "role": "user", "kind": "prompt",
+        "text": "The port is 5433.", "at": None,
+    }  # fmt: skip
+
+    async def talk(client: Client) -> list[int]:
+        counts = []
+        for _ in range(2):
+            found = (await client.call_tool("search_memories", {"query": "port"})).structured_content
+            counts.append(len(found["memories"]))
+            spool.append(folder, [record])
+        return counts
+
+    assert over_stdio(talk, place, "--namespace", "code/shop") == [0, 1]
 
 
 # --- what a model is told when it is wrong

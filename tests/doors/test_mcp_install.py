@@ -236,7 +236,7 @@ def test_hooks_of_others_stay(tmp_path: Path) -> None:
         "PreToolUse",
     }
     assert now["hooks"]["Stop"][0] == {"hooks": [theirs]}
-    assert now["hooks"]["SessionStart"][0]["matcher"] == "startup|clear|compact"
+    assert now["hooks"]["SessionStart"][0]["matcher"] == "startup|resume|clear|compact"
     again = install_hooks("claude-code", "python4 -m engrams.serve.hooks run", path)
     again.apply()
     assert text(path).count("engrams.serve.hooks") == 5

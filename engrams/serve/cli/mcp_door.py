@@ -62,10 +62,10 @@ def _run(
 
         namespace = project_namespace(os.environ.get("CLAUDE_PROJECT_DIR") or str(Path.cwd()))
     keys = http and (keys or not is_loopback(host))
-    key = None if http else os.environ.get("ENGRAMS_API_KEY")
+    key = None if keys else os.environ.get("ENGRAMS_API_KEY")
     with call.memory(make=True) as memory:
         held = memory.held_by(key) if key else memory
-        server = create_server(held, namespace, profile, keys=keys, spool=not key)
+        server = create_server(held, namespace, profile, keys=keys, spooled_at=None if key else call.place())
         if http:
             over_http(
                 server,

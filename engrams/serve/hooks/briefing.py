@@ -24,6 +24,7 @@ _RULE = re.compile(
     re.IGNORECASE,
 )
 _HEADINGS = {
+    "kept": "Remembered on purpose",
     "rule": "What people asked for in this project",
     "open": "Not solved when a session ended",
     "fix": "Failures and their fixes",
@@ -31,7 +32,7 @@ _HEADINGS = {
     "last": "The last session",
 }
 #: Share of the budget a section may fill before the others had their turn.
-_SHARE = {"rule": 0.3, "open": 0.15, "fix": 0.25, "decision": 0.2, "last": 0.35}
+_SHARE = {"kept": 0.3, "rule": 0.3, "open": 0.15, "fix": 0.25, "decision": 0.2, "last": 0.35}
 
 
 class Note(NamedTuple):
@@ -54,11 +55,11 @@ def briefing(
     notes = [*_spooled(folder, namespace), *_remembered(memory, namespace)]
     seen: set[str] = set()
     sections: dict[str, list[str]] = {name: [] for name in _HEADINGS}
-    newest = next((n.session for n in notes if n.session != without), None)
+    newest = next((n.session for n in notes if n.session and n.session != without), None)
     for note in notes:
         section = _section(note, newest)
         line = " ".join(note.text.split())
-        if section is None or note.session == without or line.casefold() in seen:
+        if section is None or (without and note.session == without) or line.casefold() in seen:
             continue
         seen.add(line.casefold())
         who = {"prompt": "Person: ", "answer": "Agent: "}.get(note.kind, "") if section == "last" else ""
@@ -72,7 +73,7 @@ def briefing(
 def _section(note: Note, newest: str | None) -> str | None:
     if note.kind == "prompt" and _RULE.search(note.text):
         return "rule"
-    if note.kind in ("fix", "open", "decision"):
+    if note.kind in ("kept", "fix", "open", "decision"):
         return note.kind
     return "last" if note.session == newest else None
 
@@ -103,7 +104,7 @@ def _remembered(memory: Memory, namespace: str) -> Iterable[Note]:
     page = memory.log(namespace=namespace, limit=_LOOKED_AT, newest_first=True)
     for event in page:
         if event.kind == "message":
-            kind = str(event.metadata.get("hook", "prompt" if event.role == "user" else "answer"))
+            kind = str(event.metadata.get("hook", "kept"))  # what no hook wrote, somebody asked to remember
             yield Note(kind, event.content, event.occurred_at.date().isoformat(), event.session or "")
 
 

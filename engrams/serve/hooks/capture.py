@@ -15,6 +15,7 @@ from engrams.serve.hooks.transcripts import entries, read_new, said
 
 #: After these a turn is over; after `SessionEnd` the session is.
 _TURN_ENDS = frozenset({"Stop", "SessionEnd", "PreCompact"})
+_SECONDS = "%Y-%m-%dT%H:%M:%S"
 _COMMAND = re.compile(r"!|/[a-z][\w:-]*(?:\s|$)")
 
 
@@ -35,7 +36,7 @@ def capture(message: Mapping[str, Any], folder: Path, client: str, namespace: st
     if transcript:
         state["transcript"] = transcript
         _catch_up(digest, transcript, folder)
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    now = time.strftime(_SECONDS + "Z", time.gmtime())
     if event == "UserPromptSubmit":
         text = said(_word(message, "prompt"))
         if text and not _is_command(text):
@@ -67,7 +68,7 @@ def notified(message: Mapping[str, Any], folder: Path, client: str, namespace: s
     place = namespace or state.get("namespace") or project_namespace(_word(message, "cwd") or ".")
     state["namespace"] = place
     digest = Digest(client, session, place, state)
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    now = time.strftime(_SECONDS + "Z", time.gmtime())
     asked = message.get("input-messages")
     for text in asked if isinstance(asked, list) else []:
         digest.told_by_hook("notify", "prompt", said(text) if isinstance(text, str) else "", now)
@@ -75,6 +76,17 @@ def notified(message: Mapping[str, Any], folder: Path, client: str, namespace: s
     found = spool.append(folder, digest.records)
     spool.save_session(folder, client, session, state)
     return found
+
+
+def resumed(message: Mapping[str, Any], folder: Path, client: str) -> None:
+    """Notes that a session goes on from another, whose turns its transcript repeats: they are not this session's.
+
+    A session that was captured before goes on where it stopped.
+    """
+    session = _word(message, "session_id")
+    if session and not spool.load_session(folder, client, session):
+        since = time.strftime(_SECONDS, time.gmtime())
+        spool.save_session(folder, client, session, {"since": since})
 
 
 def finish(folder: Path, client: str, session: str, state: dict[str, Any]) -> Path | None:
@@ -100,6 +112,8 @@ def _catch_up(digest: Digest, transcript: str, folder: Path) -> None:
             offset = 0
             state["counts"] = {k: v for k, v in state.get("counts", {}).items() if k != "transcript"}
         lines, state["offset"], state["more"] = read_new(transcript, offset)
+        since = state.get("since", "")
+        lines = [x for x in lines if not since or str(x.get("timestamp", since))[: len(since)] >= since]
     except FileNotFoundError:  # before the first turn is over there is none
         state["more"] = False
         return

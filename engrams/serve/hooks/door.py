@@ -51,6 +51,10 @@ def _answer(words: list[str], given: Mapping[str, str], place: str, folder: Path
         if message.get("hook_event_name") == "SessionStart":
             if message.get("source") in _TOLD_AT:
                 _tell(message, place, folder, given)
+            else:
+                from engrams.serve.hooks.capture import resumed
+
+                resumed(message, folder, client)
         else:
             from engrams.serve.hooks.capture import capture
 

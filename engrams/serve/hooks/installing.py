@@ -13,7 +13,7 @@ from engrams.serve.configs import Change, Json, Machine, json_change
 #: By this our own hooks are known among others.
 MODULE = "engrams.serve.hooks"
 _TELL, _CAPTURE = 10, 5  # seconds after which an agent stops waiting
-_MATCHER = "startup|clear|compact"
+_MATCHER = "startup|resume|clear|compact"
 #: What each agent is asked to call us at. Codex has no end of a session in all its versions; its turns end with Stop.
 EVENTS: Mapping[str, tuple[str, ...]] = {
     "claude-code": ("SessionStart", "UserPromptSubmit", "Stop", "PreCompact", "SessionEnd"),

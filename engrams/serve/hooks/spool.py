@@ -49,20 +49,22 @@ def append(folder: Path, records: Sequence[Record]) -> Path | None:
     return write_whole(folder / (name + SUFFIX), text)
 
 
-def write_whole(path: Path, data: bytes) -> Path:
-    """Writes a file that others see whole or not at all, on disk when it returns; nobody else may read it."""
+def write_whole(path: Path, data: bytes, *, lasting: bool = True) -> Path:
+    """Writes a file that others see whole or not at all, which nobody else may read; on disk when it returns, if `lasting`."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(path)
     except OSError:
         part.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    if lasting:
+        _sync_folder(path.parent)
     return path
 
 
@@ -126,7 +128,7 @@ def load_session(folder: Path, client: str, session: str) -> dict[str, Any]:
 def save_session(folder: Path, client: str, session: str, state: Mapping[str, Any]) -> None:
     """Keeps a session's state. Lost, it is made anew from the whole transcript, whose records have the same keys."""
     _private(folder / SESSIONS)
-    write_whole(_session_path(folder, client, session), json.dumps(state).encode())
+    write_whole(_session_path(folder, client, session), json.dumps(state).encode(), lasting=False)
 
 
 def _session_path(folder: Path, client: str, session: str) -> Path:

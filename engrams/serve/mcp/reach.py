@@ -58,7 +58,7 @@ def shown(hit: Hit) -> dict[str, object]:
         "id": memory_id(hit),
         "text": disarmed(hit.text),
         "when": hit.occurred_at.isoformat(),
-        "speaker": hit.speaker or hit.role,
+        "speaker": disarmed(hit.speaker or hit.role),
         "kind": hit.kind,
         "score": round(hit.score, 4),
         "metadata": dict(hit.metadata) or None,

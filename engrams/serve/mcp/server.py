@@ -45,7 +45,12 @@ GRAPH_INSTRUCTIONS = (
 
 
 def create_server(
-    memory: Memory, namespace: str, profile: str = "default", *, keys: bool = False, spool: bool = True
+    memory: Memory,
+    namespace: str,
+    profile: str = "default",
+    *,
+    keys: bool = False,
+    spooled_at: str | None = None,
 ) -> Server[Any]:
     """The MCP server over an open memory.
 
@@ -54,7 +59,7 @@ def create_server(
         namespace: the one exact path it reads and writes.
         profile: "default" (six tools), "full" or "reference".
         keys: whether HTTP requests bring API keys, by whose rights they are answered.
-        spool: whether it takes in what hooks wrote down.
+        spooled_at: path or URL of the memory, to take in what hooks wrote down for it; None: that is left to others.
 
     Raises:
         UnknownName: no profile of that name.
@@ -66,8 +71,8 @@ def create_server(
 
     def reach(ctx: Any) -> Reach:
         key = bearer(ctx.request.headers.get("authorization")) if keys and ctx.request is not None else None
-        if spool:
-            drain_quietly(memory)
+        if spooled_at is not None:
+            drain_quietly(memory, spooled_at)
         return Reach(memory if key is None else memory.held_by(key), namespace)
 
     async def list_tools(ctx: Any, params: Any) -> types.ListToolsResult:
