@@ -18,6 +18,7 @@ from typing import Any
 
 from engrams.errors import BadSetting, Denied, NotFound
 from engrams.lifecycle.scopes import Scopes, resolve
+from engrams.lifecycle.telling import tell
 from engrams.ports import Store
 
 PREFIX = "key:"
@@ -59,6 +60,7 @@ class Grant:
             what = "the whole memory" if namespace == EVERYTHING else namespace
             asked = f"{'administer' if right == 'admin' else right} {what}"
             why = f" ({call!r} needs that)" if call else ""
+            tell("access.denied", "warning", key=self.id, right=right, namespace=namespace, call=call)
             raise Denied(
                 f"key {self.id} ({self.name}) may not {asked}{why}; it may: {held}. Ask whoever keeps the keys"
             )

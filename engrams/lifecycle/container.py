@@ -26,6 +26,7 @@ from engrams.errors import Busy, Denied, Full, Unavailable
 from engrams.lifecycle.container_rows import event_row, link_row, vector_rows, version_row
 from engrams.lifecycle.container_signing import sign
 from engrams.lifecycle.opening import House
+from engrams.lifecycle.telling import tell
 from engrams.recipe import Recipe
 from engrams.recipes.catalogue import CATALOGUE
 from engrams.records import Json, Link, Scope
@@ -79,6 +80,7 @@ def export(
         head = _head(house, store)
         made = write(path, _members(house, store, vectors, progress, head), head, signing_key)
         if house.store.mark(scope) == before:
+            tell("container.exported", events=made.events, versions=made.versions, signed=made.signed)
             return made
         path.unlink(missing_ok=True)
     raise Busy(

@@ -13,6 +13,7 @@ from engrams.lifecycle.feedback import relearn, taught
 from engrams.lifecycle.following import as_corrected, following, said_of
 from engrams.lifecycle.later import derive_jobs
 from engrams.lifecycle.opening import House
+from engrams.lifecycle.telling import tell, tell_erased
 from engrams.lifecycle.writing import checked_metadata
 from engrams.ports import Commit, Revised, Where
 from engrams.records import (
@@ -96,7 +97,7 @@ def apply(house: House, note: Event, target: Event | Engram, reason: str) -> Rec
         + tuple(Derived(e.id, e.kind, "ADD", e.sources) for e in new),
         pending=len(later),
     )
-    return house.store.commit(
+    kept = house.store.commit(
         Commit(
             receipt=receipt,
             actor=house.actor,
@@ -113,6 +114,8 @@ def apply(house: House, note: Event, target: Event | Engram, reason: str) -> Rec
             jobs=later,
         )
     )
+    tell("memory.changed", action=_ACTIONS[note.kind], namespace=note.namespace, id=note.target)
+    return kept
 
 
 _ACTIONS: Mapping[EventKind, str] = {
@@ -136,6 +139,7 @@ def delete(house: House, id: str, reason: str) -> Deletion:
         done = house.store.erase(
             scope, [target.id], actor=house.actor, at=house.clock.now(), reason=reason or "delete"
         )
+        tell_erased(target.namespace, done)
         if learns:
             relearn(house, target.namespace)
         return done
@@ -164,6 +168,7 @@ def delete_all(house: House, scope: Scope, reason: str) -> Deletion:
             done = house.store.erase(
                 Scope(namespace), ids, actor=house.actor, at=house.clock.now(), reason=reason or "delete_all"
             )
+            tell_erased(namespace, done)
             events += done.events
             engrams += done.engrams
             links += done.links

@@ -16,6 +16,7 @@ from engrams.lifecycle import consolidating, embedding, rebuilding, upkeep
 from engrams.lifecycle.later import told
 from engrams.lifecycle.opening import CURRENT, House
 from engrams.lifecycle.replaying import catch_up, replay
+from engrams.lifecycle.telling import tell
 from engrams.lifecycle.upkeep import UPKEEP
 from engrams.recipe import Recipe
 from engrams.recipes.catalogue import CATALOGUE, recipe_named
@@ -123,10 +124,20 @@ def _attempt(house: House, job: Job, name: str) -> str:
         given_up = job.attempts >= MOST_ATTEMPTS and job.kind not in UPKEEP
         again_at = None if given_up else house.clock.now() + timedelta(seconds=_wait(job, failed))
         house.store.jobs.fail(job.id, name, told(failed), again_at)
+        tell(
+            "job.dead" if given_up else "job.again",
+            "warning" if given_up else "info",
+            id=job.id,
+            kind=job.kind,
+            recipe=job.recipe,
+            attempts=job.attempts,
+            error=type(failed).__name__,
+        )
         return "dead" if given_up else "again"
     if tokens:
         house.store.jobs.spend(house.clock.now().date(), job.kind, tokens)
     house.store.jobs.finish(job.id, name)
+    tell("job.done", id=job.id, kind=job.kind, recipe=job.recipe, attempts=job.attempts, tokens=tokens)
     return "done"
 
 

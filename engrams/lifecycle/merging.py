@@ -18,6 +18,7 @@ from engrams.lifecycle import container as form
 from engrams.lifecycle.container_reading import Container, checked
 from engrams.lifecycle.container_rows import event_row, link_row, vector_rows, version_row
 from engrams.lifecycle.opening import House
+from engrams.lifecycle.telling import tell
 from engrams.ports import Commit, Revised, Store, Where
 from engrams.records import Engram, Event, Link, Receipt, Scope
 from engrams.store.moving import End, Version
@@ -152,6 +153,13 @@ class _Taking:
         for links in _batches(self._container.links(), BATCH):
             self._take_links(links)
         self._looked()
+        conflicts = len(self._conflicts) + self._more
+        tell(
+            "container.taken",
+            events=self._counts["events"],
+            versions=self._counts["versions"],
+            conflicts=conflicts,
+        )
         return Merged(**self._counts, conflicts=tuple(self._conflicts), more_conflicts=self._more)
 
     def _looked(self) -> None:

@@ -15,6 +15,7 @@ from engrams.lifecycle.access import Grant, granted
 from engrams.lifecycle.access_sealing import sealed, user_key
 from engrams.lifecycle.access_store import GuardedIndex, GuardedStore
 from engrams.lifecycle.ledger import Ledger, Limits
+from engrams.lifecycle.telling import tell
 from engrams.models.chat import resolve_chat
 from engrams.models.chat_asking import Asking
 from engrams.models.chat_prices import chosen, rates
@@ -236,6 +237,7 @@ def open_house(
             ledger=Ledger(store, now, prices, limits),
             modelless=modelless,
         )
+        tell("memory.opened", location=store.location, recipe=recipe_now.name, actor=actor)
         return house if key is None else guarded(house, key)
     except BaseException:
         store.close()

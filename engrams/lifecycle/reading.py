@@ -13,6 +13,7 @@ from engrams.errors import BadSetting, Mismatch
 from engrams.filters import parse
 from engrams.lifecycle.embedding import require_embedder
 from engrams.lifecycle.opening import House
+from engrams.lifecycle.telling import tell
 from engrams.ports import Where
 from engrams.records import Context, Engram, Event, Hit, Json, Page, Problem, Query, Scope, Stats, moment
 
@@ -108,7 +109,15 @@ def search(house: House, asked: Query) -> list[Hit]:
     """Ranks by the recipe's read chain, without composing."""
     require_embedder(house)
     require_derived(house)
+    began = time.perf_counter()
     ranked = house.recipe.ranking()(asked, house.run("read", asked.scope))
+    tell(
+        "memory.searched",
+        namespace=asked.scope.namespace,
+        recipe=house.recipe.name,
+        hits=len(ranked.items[: asked.limit]),
+        milliseconds=round((time.perf_counter() - began) * 1e3, 1),
+    )
     return [hit(s, explain=asked.explain, confidence=ranked.confidence) for s in ranked.items[: asked.limit]]
 
 
@@ -125,6 +134,15 @@ def context(house: House, asked: Query) -> Context:
         milliseconds=(time.perf_counter() - began) * 1e3,
         model_calls=asked_of_models.model_calls,
         money=asked_of_models.money,
+    )
+    tell(
+        "memory.answered",
+        namespace=asked.scope.namespace,
+        recipe=house.recipe.name,
+        hits=len(made.hits),
+        tokens=spent.tokens,
+        found=made.found,
+        milliseconds=round(spent.milliseconds, 1),
     )
     return replace(made, price=spent, trace=tuple(run.trace.steps), pending=pending)
 

@@ -14,6 +14,7 @@ from datetime import timedelta
 from engrams.errors import BadSetting, OverBudget
 from engrams.lifecycle.opening import House
 from engrams.lifecycle.scopes import Scopes, resolve
+from engrams.lifecycle.telling import tell_erased
 from engrams.ports import Where
 from engrams.records import Deletion, EngramId, Event, EventId, Message, Scope
 
@@ -92,6 +93,7 @@ def apply(house: House) -> Deletion:
                     at=house.clock.now(),
                     reason="retention",
                 )
+                tell_erased(namespace, done)
                 events += done.events
                 engrams += done.engrams
                 links += done.links

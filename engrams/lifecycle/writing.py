@@ -16,6 +16,7 @@ from engrams.lifecycle.embedding import entries_of, require_embedder, settings_o
 from engrams.lifecycle.later import derive_jobs
 from engrams.lifecycle.opening import House
 from engrams.lifecycle.retention import require_room
+from engrams.lifecycle.telling import tell
 from engrams.ports import Commit, Revised
 from engrams.records import (
     Decision,
@@ -99,7 +100,7 @@ def commit_new(
     derived += tuple(Derived(r.engram.id, r.engram.kind, r.change, r.engram.sources) for r in revisions)
     pending = len(events) if later else 0
     receipt = Receipt(scope.namespace, tuple(e.id for e in draft.events), derived, pending=pending)
-    return house.store.commit(
+    receipt = house.store.commit(
         Commit(
             receipt=receipt,
             actor=house.actor,
@@ -115,6 +116,16 @@ def commit_new(
             jobs=later,
         )
     )
+    tell(
+        "memory.added",
+        action=action,
+        namespace=scope.namespace,
+        events=len(receipt.event_ids),
+        engrams=len(receipt.derived),
+        pending=receipt.pending,
+        repeated=receipt.repeated,
+    )
+    return receipt
 
 
 def _drafted(house: House, events: tuple[Event, ...], scope: Scope) -> tuple[Draft, tuple[Job, ...]]:
@@ -134,6 +145,8 @@ def revisions_of(house: House, decisions: Sequence[Decision], at: datetime) -> t
         taken_back = decision.change in ("INVALIDATE", "DELETE")
         if decision.change not in ("ADD", "NOOP") and not (decision.engram.pinned and taken_back):
             chosen[decision.engram.id] = decision
+    if not chosen:
+        return ()
     standing = house.store.engrams(list(chosen))
     new = [
         replace(revised(standing[id], d.engram, at), confidence=d.confidence)
