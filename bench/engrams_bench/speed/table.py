@@ -39,7 +39,8 @@ class Measure:
 def _part(name: str, part: str) -> Callable[[Mapping[str, Any]], float | None]:
     def found(row: Mapping[str, Any]) -> float | None:
         held = row.get(name)
-        return None if held is None or part not in held else float(held[part])
+        value = None if held is None else held.get(part)
+        return None if value is None else float(value)
 
     return found
 
@@ -87,6 +88,13 @@ MEASURES = (
         _part("cold start", "first search"),
         None,
         "the user's entries are read and laid out as arrays once; searches after it are the rows above",
+    ),
+    Measure(
+        "first-all",
+        "First search in all memories after that, CPU ms",
+        _part("cold start", "first search all"),
+        None,
+        "the vectors of all memories are read into memory; what is looked up by words is kept on disk ready for use",
     ),
     Measure(
         "rss",
