@@ -33,7 +33,7 @@ def test_the_python_of_a_page_runs_and_prints_what_it_shows(
         if language == "python":
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
-                exec(compile(code, str(page), "exec"), names)
+                exec(compile(code, str(page), "exec", dont_inherit=True), names)
             printed = out.getvalue()
         elif language == "text" and printed:
             assert printed.strip() == code.strip()
