@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -85,10 +86,13 @@ class Recipe:
         own = hashlib.sha256(repr(changed).encode()).hexdigest()[:8]
         return replace(self, write=changed, writer=f"{self.writer}-{own}")
 
-    def without_models(self) -> Recipe:
+    def without_models(
+        self, keep: Callable[[Step[Any, Any]], bool] | None = None, form: str = "no-model"
+    ) -> Recipe:
         """The form of the recipe that asks no language model: each step that does is replaced by its honest counterpart.
 
-        Its writer is another, since it derives something else; the card says what was replaced.
+        Its writer is another, since it derives something else: it is named for the `form`. The card says what was replaced.
+        Steps for which `keep` holds stay as they are: those that a recording can answer, for one.
 
         Raises:
             CannotJoin: a step that asks a model has no counterpart; names them all.
@@ -97,7 +101,7 @@ class Recipe:
         missing: list[str] = []
 
         def change(step: Step[Any, Any]) -> Step[Any, Any]:
-            if not step.asks:
+            if not step.asks or (keep is not None and keep(step)):
                 return step
             other = step.without_model()
             if other is None:
@@ -116,12 +120,13 @@ class Recipe:
         if not swapped:
             return self
         written = chains["write"] != self.write or chains.get("consolidate") != self.consolidate
+        left = any(step.asks for chain in chains.values() for _, step in walk(chain))
         return replace(
             self,
             **chains,  # type: ignore[arg-type]
             differs=(*self.differs, *dict.fromkeys(swapped)),
-            needs=tuple(need for need in self.needs if need != "chat"),
-            writer=f"{self.writer}-no-model" if written else self.writer,
+            needs=tuple(need for need in self.needs if left or need != "chat"),
+            writer=f"{self.writer}-{form}" if written else self.writer,
         )
 
     def fingerprint(self) -> str:

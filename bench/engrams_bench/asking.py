@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engrams import Context, Hit, Memory, Message, Recipe
 from engrams_bench.cases import Case, Question
-from engrams_bench.errors import MalformedData
+from engrams_bench.errors import BenchError, MalformedData
 from engrams_bench.measures.ranks import session_ranks, turn_ranks
 from engrams_bench.measures.recall import recall_at
 from engrams_bench.results import Outcome
@@ -47,17 +47,18 @@ def _milliseconds_since(began: float) -> float:
 
 
 @contextmanager
-def opened(recipe: Recipe, store: str, embedder: str | KeptVectors = "none") -> Iterator[Memory]:
+def opened(
+    recipe: Recipe, store: str, embedder: str | KeptVectors = "none", model: object = None
+) -> Iterator[Memory]:
     """An empty memory: on disk in a folder that goes away ("file"), or in memory alone ("memory")."""
     if store == "memory":
-        with Memory.open(":memory:", recipe, embedder=embedder, actor="bench") as memory:
+        with Memory.open(":memory:", recipe, embedder=embedder, actor="bench", model=model) as memory:
             yield memory
     else:
-        with (
-            tempfile.TemporaryDirectory(prefix="engrams-bench-") as folder,
-            Memory.open(Path(folder) / "memory.db", recipe, embedder=embedder, actor="bench") as memory,
-        ):
-            yield memory
+        with tempfile.TemporaryDirectory(prefix="engrams-bench-") as folder:
+            place = Path(folder) / "memory.db"
+            with Memory.open(place, recipe, embedder=embedder, actor="bench", model=model) as memory:
+                yield memory
 
 
 def messages_of(case: Case) -> list[Message]:
@@ -90,12 +91,27 @@ def fill(memory: Memory, case: Case, costs: Costs, vectors: KeptVectors | None =
         began = time.process_time()
         memory.add(message, namespace=NAMESPACE)
         costs.add.append(_milliseconds_since(began))
+    derive(memory)
     costs.bytes.append(memory.stats().bytes / len(said))
     turns = [turn.id for session in case.sessions for turn in session.turns]
     events = list(_journal(memory))
     if len(events) != len(turns):
         raise MalformedData(f"{case.id}: {len(turns)} turns put in, {len(events)} events in the journal")
     return dict(zip(events, turns, strict=True))
+
+
+def derive(memory: Memory) -> None:
+    """Does what a recipe leaves for later: jobs that ask a model or go one by one, and what is done between sessions.
+
+    Raises:
+        BenchError: a job failed; says why.
+    """
+    worked = memory.work()
+    if worked.again or worked.dead:
+        why = "; ".join(dict.fromkeys(str(job.error) for job in memory.jobs() if job.error))
+        raise BenchError(f"{memory.recipe.name}: {worked.again + worked.dead} jobs failed: {why}")
+    if memory.recipe.consolidate is not None:
+        memory.consolidate(namespace=NAMESPACE)
 
 
 def _journal(memory: Memory) -> Iterator[str]:
@@ -166,13 +182,14 @@ def answer(
     costs: Costs,
     embedder: str | KeptVectors = "none",
     alike: bool = False,
+    model: object = None,
 ) -> list[Outcome]:
     """Fills a memory with a case and asks it questions. `budget` None: no contexts are asked for.
 
     `alike`: the recipe gives the same context whatever is asked, so it is asked for once.
     """
     began = time.process_time()
-    with opened(recipe, store, embedder) as memory:
+    with opened(recipe, store, embedder, model) as memory:
         turn_of = fill(memory, case, costs, embedder if isinstance(embedder, KeptVectors) else None)
         told: list[Outcome] = []
         made: Context | None = None

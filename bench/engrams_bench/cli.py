@@ -152,6 +152,13 @@ def cli() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="A file in which vectors are kept by content: a text is embedded once, and a run cut off goes on.",
 )
+@click.option(
+    "--models",
+    default="",
+    metavar="none|replayed|MODEL",
+    help="What answers for language models: none (recipes in the form that does without), replayed (recorded outputs of real "
+    "models, over locomo and musique), or a model by name, as openai:NAME@URL.",
+)
 @click.option("--missing", is_flag=True, help="Only rows that have no result yet.")
 @click.option(
     "--limit",
@@ -176,6 +183,7 @@ def run(
     embedder: str,
     less: tuple[str, ...],
     vectors: Path | None,
+    models: str,
     missing: bool,
     limit: int | None,
     out: Path | None,
@@ -184,9 +192,9 @@ def run(
     """Runs recipes over data sets, prints tables and writes result files; without --recipe, all rows of the table."""
     where = data_folder(folder)
     data = _sets(sets, where)
-    settings = Settings(ks, None if no_context else budget, store, limit, embedder, vectors)
-    if not recipes and (changes or less or embedder != "none"):
-        raise BenchError("--set, --without and --embedder change a recipe: name one with --recipe")
+    settings = Settings(ks, None if no_context else budget, store, limit, embedder, vectors, models)
+    if not recipes and (changes or less or models or embedder != "none"):
+        raise BenchError("--set, --without, --models and --embedder change a recipe: name one with --recipe")
     chosen = _recipes(recipes, changes, less)
     todo = [
         (one, recipe, replace(settings, embedder=beside))

@@ -16,6 +16,7 @@ from engrams_bench.folder import digest, require
 from engrams_bench.machine import machine, origin
 from engrams_bench.measures.cost import spread
 from engrams_bench.measures.intervals import RESAMPLES, SEED
+from engrams_bench.replays import replay_of
 from engrams_bench.results import Outcome, Result
 from engrams_bench.tables import tables
 from engrams_bench.vectors import kept_vectors
@@ -24,13 +25,17 @@ KS = (1, 5, 10, 20, 100)
 BUDGET = 2000  # tokens of a context, what `Memory.context` gives by default
 #: The reference row that gives everything, whatever is asked, has to be let.
 FULL_CONTEXT = "full-context"
+#: What the row of a recipe is named for, by what answers for language models.
+FORMS = {"none": "no-model", "replayed": "replayed"}
 EVERYTHING = 10_000_000  # tokens: the most `Memory.context` takes
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a run is made. `limit`: the first so many questions only; `budget` None: no contexts; `embedder` by its name;
-    `vectors`: the file in which its vectors are kept from run to run (None: they are made anew)."""
+    `vectors`: the file in which its vectors are kept from run to run (None: they are made anew). `models`: what answers for
+    language models: "" (nothing is asked), "none" (recipes in the form that does without), "replayed" (recorded outputs of real
+    models, see `engrams_bench.replays`), or a model as `Memory.open` takes it."""
 
     ks: tuple[int, ...] = KS
     budget: int | None = BUDGET
@@ -38,11 +43,13 @@ class Settings:
     limit: int | None = None
     embedder: str = "none"
     vectors: Path | None = None
+    models: str = ""
 
     def row(self, recipe: Recipe) -> str:
         """The name of the row in tables and files: the recipe's, and the embedder where one helps it."""
         optional = self.embedder != "none" and "embedder" not in recipe.needs
-        return f"{recipe.name}+{self.embedder}" if optional else recipe.name
+        name = f"{recipe.name}-{FORMS.get(self.models, self.models)}" if self.models else recipe.name
+        return f"{name}+{self.embedder}" if optional else name
 
 
 def _cost(costs: Costs, outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -97,6 +104,8 @@ def run(
     costs = Costs()
     outcomes: list[Outcome] = []
     cases = messages = 0
+    recorded = replay_of(data.name, folder) if settings.models == "replayed" else None
+    form = recipe.without_models() if settings.models == "none" else recipe
     with kept_vectors(settings.embedder, settings.vectors) as vectors:
         for case in data.load(paths):
             left = None if settings.limit is None else settings.limit - len(outcomes)
@@ -106,15 +115,20 @@ def run(
                 continue
             if progress is not None:
                 progress(case, len(outcomes))
+            model: object = None if settings.models in ("", "none") else settings.models
+            if recorded is not None:
+                model = replay = recorded(case)
+                form = replay.form(recipe)
             outcomes += answer(
                 case,
                 case.questions[:left],
-                recipe,
+                form,
                 settings.store,
                 max(settings.ks),
                 budget,
                 costs,
                 vectors or settings.embedder,
+                model=model,
                 alike=recipe.name == FULL_CONTEXT,
             )
             cases += 1
@@ -122,8 +136,8 @@ def run(
     return Result(
         recipe={
             "name": settings.row(recipe),
-            "fingerprint": recipe.fingerprint(),
-            "card": recipe.card().splitlines(),
+            "fingerprint": form.fingerprint(),
+            "card": form.card().splitlines(),
         },
         data={
             "name": data.name,
@@ -142,6 +156,7 @@ def run(
             "budget": budget,
             "store": settings.store,
             "embedder": settings.embedder,
+            "models": settings.models,
             "kept vectors": settings.vectors is not None,
             "limit": settings.limit,
             "single adds": SINGLE_ADDS,
