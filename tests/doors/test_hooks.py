@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engrams import Event, Memory
 from engrams.serve.fence import fenced, unfenced
 from engrams.serve.hooks import spool
+from engrams.serve.hooks.digest import Digest
 from engrams.serve.hooks.door import main
 from engrams.serve.hooks.draining import Drained, drain
 from engrams.serve.hooks.project import project_namespace, project_root
+from engrams.serve.hooks.transcripts import entries
 
 Hook = Callable[..., str]
 Turn = Mapping[str, Any]
@@ -365,6 +369,51 @@ def test_a_message_nobody_understands_is_not_the_agents_trouble(
     assert main(["run"]) == 0
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "")
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["text", "type", "output"]), inner)
+    ),
+    max_leaves=4,
+)
+CODEX_CALL = {
+    "type": "response_item",
+    "payload": {"type": "function_call", "name": "shell", "arguments": '{"command": ["ls"]}', "call_id": "1"},
+}
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_no_line_of_a_transcript_stops_the_reading(data: st.DataObject) -> None:
+    lines = json.loads(json.dumps([*SESSION, CODEX_CALL]))
+    for _ in range(4):  # somewhere in the transcript stands something else than ever before
+        node: Any = data.draw(st.sampled_from(lines))
+        while True:
+            key = data.draw(st.sampled_from(list(node) if isinstance(node, dict) else range(len(node))))
+            if not node[key] or not isinstance(node[key], dict | list) or data.draw(st.integers(0, 3)) == 0:
+                node[key] = data.draw(ANYTHING)
+                break
+            node = node[key]
+    digest = Digest("codex", "s", "code/shop", {})
+    digest.read(entries([line for line in lines if isinstance(line, dict)]))
+    digest.ended()
+    assert json.loads(json.dumps(digest.records)) == digest.records
+
+
+def test_a_line_that_breaks_the_reading_costs_itself_only(
+    hook: Hook, transcript: Callable[..., str], place: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(text: str) -> str:
+        if text == "break":
+            raise TypeError("a form to come")
+        return text
+
+    monkeypatch.setattr("engrams.serve.hooks.transcripts.unfenced", breaks)
+    hook("Stop", transcript_path=transcript(user("before"), user("break"), user("after")))
+    assert told(kept(place)) == [("prompt", "before"), ("prompt", "after")]
+    assert "a form to come" in (folder / spool.LOG).read_text("utf-8")
 
 
 def test_a_broken_memory_says_nothing_and_is_in_the_log(hook: Hook, place: Path, folder: Path) -> None:

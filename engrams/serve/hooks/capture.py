@@ -121,7 +121,11 @@ def _catch_up(digest: Digest, transcript: str, folder: Path) -> None:
         state["more"] = False
         spool.log(folder, f"the transcript {transcript} cannot be read: {error}")
         return
-    digest.read(entries(lines))
+    for line in lines:
+        try:
+            digest.read(entries([line]))
+        except Exception as error:  # a line of a form to come costs itself, not the session
+            spool.log(folder, f"a line of {transcript} was left out: {type(error).__name__}: {error}")
 
 
 def _is_command(text: str) -> bool:

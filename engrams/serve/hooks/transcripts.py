@@ -26,15 +26,16 @@ class Entry(NamedTuple):
     failed: bool = False
 
 
-#: Bytes read at once; the rest is read by the next hook, or where the spool is emptied.
-MOST_BYTES = 8_000_000
+#: Bytes that one hook reads, so that it keeps within its time; the rest is for the next hook, or whoever empties the spool.
+MOST_BYTES = 1_000_000
 #: Letters of a command's output that are looked at: the first lines say what ran, the last what went wrong.
 MOST_OUTPUT = 2_000
 
 #: What the programs put into the person's turn by themselves.
 _INJECTED = re.compile(
     r"<(system-reminder|local-command-[\w-]+|command-[\w-]+|bash-[\w-]+|ide_[\w-]+|task-notification|user-prompt-submit-hook|"
-    r"session-start-hook|environment_context|user_instructions|INSTRUCTIONS|turn_aborted|permissions[ \w-]*|collaboration_mode)"
+    r"session-start-hook|teammate-message|subagent_notification|user_shell_command|"
+    r"environment_context|user_instructions|INSTRUCTIONS|turn_aborted|permissions[ \w-]*|collaboration_mode)"
     r"\b[^>]*>.*?(?:</\1\s*>|\Z)",
     re.DOTALL,
 )
@@ -156,6 +157,7 @@ def _parsed(given: object) -> object:
 def _tool(name: object, given: object, id: str, at: str | None) -> Iterator[Entry]:
     """A command or an edit; what else a tool does is noise."""
     held = given if isinstance(given, Mapping) else {}
+    name = name if isinstance(name, str) else ""
     command = held.get("command", held.get("cmd"))
     if isinstance(command, list):
         parts = [c for c in command if isinstance(c, str)]
