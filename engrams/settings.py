@@ -21,6 +21,14 @@ from engrams.errors import BadSetting, UnknownName
 FILE = "engrams.toml"
 #: What can be done with secrets found at write: nothing, put a mark in their place, refuse the write.
 GUARDS = ("off", "mask", "refuse")
+#: Settings that are one of a few words.
+CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "guard": GUARDS,
+        "log": ("auto", "text", "json", "off"),
+        "log_level": ("debug", "info", "warning", "error"),
+    }
+)
 
 
 #: Settings that are numbers: their type, least and most, and what is said where something else stands.
@@ -29,6 +37,7 @@ NUMBERS: Mapping[str, tuple[type[int] | type[float], float, float, str]] = Mappi
         "budget": (int, 1, 1_000_000, "a whole number of tokens from 1 to 1,000,000"),
         "model_tokens_per_day": (int, 0, 10**12, "a whole number of tokens, 0 (no limit) or more"),
         "model_money_per_day": (float, 0, 10**9, "a sum of money, 0 (no limit) or more"),
+        "model_timeout": (float, 0.1, 86_400, "seconds from 0.1 to 86,400"),
         "model_concurrency": (int, 1, 256, "a whole number from 1 to 256"),
     }
 )
@@ -45,7 +54,9 @@ class Settings:
     `model`: the language model, "none" or a name the models know; `models`: others for single operations
     ("reflect=anthropic:NAME,extract=openai:NAME@URL"). `model_prices`: money per million tokens ("NAME=in/out"); a price that is
     not there is unknown. `model_tokens_per_day`, `model_money_per_day`: limits over the whole store (0: none).
-    `model_concurrency`: requests under way at once, 1 to 256. `model_cache`: where answers are remembered: "process", "off", a folder.
+    `model_timeout`: seconds of silence until an attempt is given up. `model_concurrency`: requests under way at once, 1 to 256. `model_cache`: where answers are remembered: "process", "off", a folder.
+    `log`: what the doors do with the log: "text", "json", "off"; "auto": text at servers, off else. `log_level`: "debug", "info",
+    "warning", "error".
     """
 
     db: str | None = None
@@ -60,7 +71,10 @@ class Settings:
     model_tokens_per_day: int = 0
     model_money_per_day: float = 0.0
     model_concurrency: int = 4
+    model_timeout: float = 120.0
     model_cache: str = "process"
+    log: str = "auto"
+    log_level: str = "warning"
     origins: tuple[tuple[str, str], ...] = ()
 
     @classmethod
@@ -102,8 +116,8 @@ class Settings:
                 raise BadSetting(key, value, expected, origin) from cause
             if not least <= value <= most:
                 raise BadSetting(key, value, expected, origin)
-        elif key == "guard" and value not in GUARDS:
-            raise BadSetting(key, value, " or ".join(map(repr, GUARDS)), origin)
+        elif key in CHOICES and value not in CHOICES[key]:
+            raise BadSetting(key, value, " or ".join(map(repr, CHOICES[key])), origin)
         elif not isinstance(value, str) or not value.strip():
             raise BadSetting(key, value, "text that is not empty", origin)
         return replace(self, **{key: value}, origins=(*self.origins, (key, origin)))  # type: ignore[arg-type]

@@ -108,7 +108,9 @@ class Call:
                 f'there is no memory at {missing} yet; make one with: engrams add "some text" --db {shown_path(missing)}'
             )
         from engrams.memory import Memory
+        from engrams.serve.logs import listen
 
+        listen(self.given.get("log"), self.given.get("log_level"), auto="off")
         with Memory.open(self.given.get("db"), embedder=embedder, actor="cli") as memory:
             if spooled and take_in:
                 from engrams.serve.hooks.draining import drain_quietly
@@ -154,6 +156,8 @@ def shared_options() -> list[click.Parameter]:
         _shared("--json", help="JSON for programs."),
         _shared("--quiet", "-q", help="Results only: no messages, no progress, no colour."),
         _shared("--no-color", help="No colour (as NO_COLOR does)."),
+        _shared("--log", metavar="FORM", help="The log on standard error: text, json or off."),
+        _shared("--log-level", metavar="LEVEL", help="What of it: debug, info, warning or error."),
     ]
 
 
@@ -193,7 +197,12 @@ def command(function: Callable[Concatenate[Call, P], None]) -> click.Command:
     """Makes a command of a function that takes the call first; its name is the function's, its help the docstring."""
 
     def invoked(*args: P.args, **kwargs: P.kwargs) -> None:
-        function(current(), *args, **kwargs)
+        call = current()
+        if call.given.get("log") or call.given.get("log_level"):
+            from engrams.serve.logs import listen
+
+            listen(call.given.get("log"), call.given.get("log_level"))
+        function(call, *args, **kwargs)
 
     update_wrapper(invoked, function)
     return click.command(name=function.__name__.rstrip("_").replace("_", "-"), cls=Shared)(invoked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 
@@ -43,6 +42,7 @@ def proxy(
     try:
         import uvicorn
 
+        from engrams.serve.logs import listen
         from engrams.serve.proxy.app import create_app
         from engrams.serve.rest.serving import STOP_SECONDS, Serving
     except ModuleNotFoundError as missing:
@@ -67,7 +67,7 @@ def proxy(
                 )
             hosts = None if keys else {"localhost", "127.0.0.1", "::1", host}
             app = create_app(memory, upstream, keys=keys, budget=budget, patience=patience, hosts=hosts)
-            logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+            listen()
             url = serving.url(listening)
             if call.out.as_json:
                 call.out.json({"url": f"{url}/v1", "upstream": upstream, "keys": keys})
