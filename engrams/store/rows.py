@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engrams.ports import Entry, EntryColumns, EntryRow, Float32, Int64
-from engrams.records import NOTHING, Engram, EngramId, Event, EventId, Job, Revision, Row
+from engrams.records import NOTHING, Engram, EngramId, Event, EventId, Job, Json, Revision, Row
 from engrams.store.cells import (
     attachments_from,
     json_or_none,
@@ -117,6 +118,22 @@ def revisions_from(rows: Sequence[Sequence[Any]], text: Text) -> list[Revision]:
         )
         before[engram] = now
     return found
+
+
+def audit_from(row: Sequence[Any], text: Text) -> dict[str, Json]:
+    """A row of the audit, as `Store.audit` gives it, of (number, at, actor, action, namespace, ids, note,
+    digest)."""
+    number, at, actor, action, namespace, ids, note, digest = row
+    return {
+        "seq": number,
+        "at": time_of(at).isoformat(),
+        "actor": text(actor),
+        "action": action,
+        "namespace": namespace,
+        "ids": json.loads(text(ids)),
+        "note": text(note),
+        "digest": digest,
+    }
 
 
 #: What stores keep of a job, in this order.

@@ -11,7 +11,10 @@ import numpy as np
 
 from engrams.errors import BadSetting, Busy, NotFound, UsageError
 from engrams.ports import Commit, Entry, Revised
-from engrams.records import Change, Engram, EventId, Link
+from engrams.records import Change, Engram, EventId, Link, Problem
+
+#: Findings of one kind that are named; the rest are counted.
+MOST_NAMED = 5
 
 
 def every_version(change: Commit) -> list[tuple[Engram, Entry, Change, str, EventId | None]]:
@@ -126,6 +129,12 @@ def audit_note(change: Commit) -> tuple[list[str], str]:
     ids = [*(e.id for e in change.events), *(r.engram.id for r in change.revised)]
     note = f"{len(change.events)} events, {len(change.engrams)} engrams, {len(change.revised)} changed"
     return ids, note
+
+
+def finding(what: str, mend: str, names: Sequence[str]) -> Problem:
+    """A finding of `check`: the first names, the rest counted."""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return Problem(f"{what}: {', '.join(names[:MOST_NAMED])}{more}", mend)
 
 
 def seal(before: str, cells: Sequence[Any]) -> str:

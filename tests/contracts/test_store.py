@@ -28,7 +28,19 @@ from engrams.records import (
     Scope,
     new_event_id,
 )
-from tests.contracts.stores import HERE, add, at, commit_of, entry, from_event, link, note, revise, said
+from tests.contracts.stores import (
+    HERE,
+    NAMESPACE,
+    add,
+    at,
+    commit_of,
+    entry,
+    from_event,
+    link,
+    note,
+    revise,
+    said,
+)
 
 Fresh = Callable[[], AbstractContextManager[Store]]
 ALL = Where()
@@ -95,11 +107,12 @@ def test_what_is_committed_is_read_back_equal_and_in_order(fresh: Fresh, given_e
 
 def test_every_field_of_an_engram_comes_back(store: Store) -> None:
     event = said("born in Bern")
+    digest = store.payloads.put(NAMESPACE, [b"twelve bytes"])
     full = note(
         "n1",
         (event.id, "n0"),
         keys=("born", "Bern"),
-        payload=Payload("ab" * 32, 12, "application/octet-stream"),
+        payload=Payload(digest, 12, "application/octet-stream"),
         valid_from=at(-5),
         valid_to=at(99),
         state="archived",

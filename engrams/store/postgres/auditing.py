@@ -3,7 +3,6 @@
 # ruff: noqa: S608 - statements are put together from this package's own words; every value is a parameter
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,9 +10,10 @@ from typing import Any
 from psycopg import Connection
 
 from engrams.records import Json
-from engrams.store.cells import json_text, time_cell, time_of
+from engrams.store.cells import json_text, time_cell
 from engrams.store.postgres.cells import tenant_of, text_of
 from engrams.store.postgres.positions import Position, hold_all
+from engrams.store.rows import audit_from
 from engrams.store.rules import chain_break, seal
 
 _COLUMNS = "seq, at, actor, action, namespace, ids, note"
@@ -51,22 +51,11 @@ def put_audit(db: Connection[Any], rows: Sequence[Mapping[str, Json]]) -> None:
 def read_audit(db: Connection[Any], after: int, limit: int) -> list[Mapping[str, Json]]:
     """Rows of every tenant after a number, in the order they were written."""
     rows = db.execute(
-        f"select number, {_COLUMNS}, digest from audit where number > %s order by number limit %s",
+        "select number, at, actor, action, namespace, ids, note, digest from audit where number > %s "
+        "order by number limit %s",
         (after, max(limit, 0)),
     )
-    return [
-        {
-            "seq": number,
-            "at": time_of(at).isoformat(),
-            "actor": text_of(actor),
-            "action": action,
-            "namespace": namespace,
-            "ids": json.loads(text_of(ids)),
-            "note": text_of(note),
-            "digest": digest,
-        }
-        for number, _, at, actor, action, namespace, ids, note, digest in rows
-    ]
+    return [audit_from(row, text_of) for row in rows]
 
 
 def broken_seals(db: Connection[Any]) -> Iterator[str]:

@@ -19,9 +19,8 @@ from engrams.store.postgres.auditing import broken_seals
 from engrams.store.postgres.cells import ROWS_OF_A_TENANT, text_of
 from engrams.store.postgres.connections import ROLE
 from engrams.store.postgres.schema import CURRENT, MIGRATIONS, SHARED, SPREAD
+from engrams.store.rules import finding
 
-#: Findings of one kind that are named; the rest are counted.
-MOST_NAMED = 5
 _RESTORE = "restore the latest backup, or export what can be read and restore that into a new memory"
 _REBUILD = "rebuild the engrams from the journal"
 _RIGHTS = "an administrator gives them again; see docs/postgres.md, Rights"
@@ -92,8 +91,7 @@ def _problems(db: Connection[Any], schema: str) -> Iterator[Problem]:
     for what, mend, query in _ORPHANS:
         names = [str(text_of(row[0])) for row in db.execute(query.replace("%%", "%"), prepare=False)]
         if names:
-            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-            yield Problem(f"{what}: {', '.join(names[:MOST_NAMED])}{more}", mend)
+            yield finding(what, mend, names)
     for broken in broken_seals(db):
         yield Problem(
             broken, "the record of who did what cannot be trusted from there on; compare with a backup"

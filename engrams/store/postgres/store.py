@@ -30,9 +30,8 @@ from engrams.records import (
     Scope,
     Stats,
 )
-from engrams.store.alongside import AuditRow, Reached, Spending
 from engrams.store.cells import time_cell
-from engrams.store.moving import Cause, Kept, Tombstone, move
+from engrams.store.moving import move
 from engrams.store.postgres import (
     auditing,
     care,
@@ -42,7 +41,6 @@ from engrams.store.postgres import (
     payloads,
     positions,
     reading,
-    remains,
     settings,
     writing,
 )
@@ -50,6 +48,7 @@ from engrams.store.postgres.cells import tenant_of
 from engrams.store.postgres.connections import EVERYTHING as WHOLE
 from engrams.store.postgres.connections import Connections, Sight
 from engrams.store.postgres.jobs import PostgresJobs
+from engrams.store.postgres.movable import Movable
 from engrams.store.postgres.opening import open_connections
 from engrams.store.postgres.payloads import PostgresPayloads
 from engrams.store.sqlite import SqliteStore
@@ -58,7 +57,7 @@ from engrams.store.sqlite.shelf import take_over
 EVERYTHING = Where()
 
 
-class PostgresStore:
+class PostgresStore(Movable):
     """A memory in one schema of a PostgreSQL database.
 
     Safe from many threads, processes and machines, and after a fork. Every write is one transaction, on the server's
@@ -374,59 +373,6 @@ class PostgresStore:
         """
         with self._connections.reading(Sight.of(scope)) as db:
             return loading.closings(db, scope, after)
-
-    # --- for a move (`store.moving`)
-
-    def causes(self, rows: Sequence[Row]) -> dict[int, Cause]:
-        """What brought these versions about, by row."""
-        with self._connections.reading(WHOLE) as db:
-            return remains.causes(db, rows)
-
-    def tombstones(self) -> list[Tombstone]:
-        """Every erased event."""
-        with self._connections.reading(WHOLE) as db:
-            return remains.tombstones(db)
-
-    def receipts(self) -> list[Kept]:
-        """Every idempotency key."""
-        with self._connections.reading(WHOLE) as db:
-            return remains.receipts(db)
-
-    def put_remains(self, tombstones: Sequence[Tombstone], receipts: Sequence[Kept]) -> None:
-        """Keeps tombstones and receipts; those that are there already stay."""
-        self._connections.writing(WHOLE, lambda db: remains.put(db, tombstones, receipts))
-
-    @property
-    def apart(self) -> bool:
-        """Whether each tenant has a journal, an audit and progress of its own: here it has."""
-        return True
-
-    def put_audit(self, rows: Sequence[AuditRow]) -> None:
-        """Adds rows that were written elsewhere, sealed to those of their tenants."""
-        self._connections.writing(WHOLE, lambda db: auditing.put_audit(db, rows))
-
-    def reached(self) -> list[Reached]:
-        """How far each writer has come, by writer and tenant."""
-        with self._connections.reading(WHOLE) as db:
-            return jobs.reached(db)
-
-    def put_reached(self, rows: Sequence[Reached]) -> None:
-        """Notes how far writers have come with the journals of their tenants."""
-
-        def work(db: Connection[Any]) -> None:
-            for writer, tenant, number in rows:
-                jobs.looked(db, writer, str(tenant), number)
-
-        self._connections.writing(WHOLE, work)
-
-    def spending(self) -> list[Spending]:
-        """What jobs of all tenants cost, by day and kind."""
-        with self._connections.reading(WHOLE) as db:
-            return jobs.spending(db)
-
-    def put_spending(self, rows: Sequence[Spending]) -> None:
-        """Sets what jobs cost on these days."""
-        self._connections.writing(WHOLE, lambda db: jobs.put_spending(db, rows))
 
     # --- care
 

@@ -3,15 +3,15 @@
 # ruff: noqa: S608 - statements are put together from this package's own words; every value is a parameter
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from engrams.records import Json
+from engrams.store.rows import audit_from
 from engrams.store.rules import chain_break, seal
-from engrams.store.sqlite.cells import json_cell, text_cell, text_of, time_cell, time_of
+from engrams.store.sqlite.cells import json_cell, text_cell, text_of, time_cell
 
 _COLUMNS = "seq, at, actor, action, namespace, ids, note"
 
@@ -52,19 +52,7 @@ def read_audit(db: sqlite3.Connection, after: int, limit: int) -> list[Mapping[s
     """Rows after a number, oldest first."""
     sql = f"select {_COLUMNS}, digest from audit where seq > ? order by seq limit ?"
     rows = db.execute(sql, (after, limit))
-    return [
-        {
-            "seq": seq,
-            "at": time_of(at).isoformat(),
-            "actor": text_of(actor),
-            "action": action,
-            "namespace": namespace,
-            "ids": json.loads(text_of(ids)),
-            "note": note,
-            "digest": digest,
-        }
-        for seq, at, actor, action, namespace, ids, note, digest in rows
-    ]
+    return [audit_from(row, text_of) for row in rows]
 
 
 def broken_seals(db: sqlite3.Connection) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engrams.errors import Busy, NotAMemory, UsageError
 from engrams.records import Problem
+from engrams.store.rules import finding
 from engrams.store.sqlite.auditing import broken_seals
 from engrams.store.sqlite.cells import text_of
 from engrams.store.sqlite.faults import in_our_words, is_locked
@@ -27,8 +28,6 @@ ANY_SIZE = 2**63
 UNFINISHED = "erase:unfinished"
 #: Seconds an erase waits for others who read the old state.
 SCRUB_WAIT = 1.0
-#: Findings of one kind that are named; the rest are counted.
-MOST_NAMED = 5
 
 _RESTORE = "restore the latest backup, or export what can be read and restore that into a new file"
 _REBUILD = "rebuild the engrams from the journal"
@@ -118,8 +117,7 @@ def _problems(db: sqlite3.Connection) -> Iterator[Problem]:
     for what, mend, query in _ORPHANS:
         names = [str(text_of(row[0])) for row in db.execute(query)]
         if names:
-            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-            yield Problem(f"{what}: {', '.join(names[:MOST_NAMED])}{more}", mend)
+            yield finding(what, mend, names)
     event, engram = db.execute("select event, engram from position").fetchone()
     last_event, last_row = db.execute(
         "select (select max(seq) from events), (select max(row) from contents)"

@@ -9,37 +9,24 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from engrams import filters
-from engrams.errors import BadSetting
 from engrams.ports import Where
 from engrams.records import Scope
-from engrams.store.sqlite.cells import Cell, json_text, mapping_of, path_cell, text_cell, text_of, time_cell
-from engrams.store.sqlite.schema import OPEN
-
-#: Values of an `in` list for which the spelling is looked for before the JSON is read.
-MOST_SPELLINGS = 16
+from engrams.store.cells import after_prefix, prefix_cell
+from engrams.store.conditions import MOST_SPELLINGS, Clauses, Writer
+from engrams.store.sqlite.cells import Cell, json_text, mapping_of, path_cell, text_cell, text_of
 
 
 @dataclass(slots=True)
-class Condition:
+class Condition(Clauses):
     """Clauses that all hold, with their parameters in the same order."""
 
-    clauses: list[str] = field(default_factory=list)
-    params: list[Cell] = field(default_factory=list)
-    reads_contents: bool = False
-
-    def add(self, clause: str, *params: Cell) -> None:
-        """One more clause that must hold."""
-        self.clauses.append(clause)
-        self.params.extend(params)
-
-    @property
-    def sql(self) -> str:
-        return " and ".join(self.clauses) or "1"
+    def cell(self, value: object) -> object:
+        """A parameter as SQLite takes it."""
+        return text_cell(value) if isinstance(value, str) else value
 
 
 def namespace_clause(scope: Scope, column: str) -> tuple[str, list[Cell]]:
@@ -50,13 +37,9 @@ def namespace_clause(scope: Scope, column: str) -> tuple[str, list[Cell]]:
     """
     if not scope.below:
         return f"{column} = (select ns from namespaces where path = ?)", [path_cell(scope.namespace)]
-    below = scope.namespace[:-1]
-    if len(below) < 2 or not isinstance(text_cell(below), str):
-        raise BadSetting(
-            "namespace", scope.namespace, "a path such as 'acme/alice', or 'acme/*' for all below it"
-        )
-    after = below[:-1] + chr(ord("/") + 1)
-    return f"{column} in (select ns from namespaces where path >= ? and path < ?)", [below, after]
+    below = prefix_cell(scope.namespace)
+    inside = f"{column} in (select ns from namespaces where path >= ? and path < ?)"
+    return inside, [below, after_prefix(below)]
 
 
 def of_engrams(scope: Scope, where: Where) -> Condition:
@@ -65,27 +48,9 @@ def of_engrams(scope: Scope, where: Where) -> Condition:
     Raises:
         UsageError: a filter expression that cannot be read.
     """
-    made = Condition()
-    clause, params = namespace_clause(scope, "e.ns")
-    made.add(clause, *params)
-    _fields(made, "e", scope, where)
-    if where.as_of is None:
-        made.add("e.closed_at = ?", OPEN)
-    elif where.as_of_by == "occurred":
-        made.add("e.occurred_at <= ? and e.closed_at = ?", time_cell(where.as_of, "as_of"), OPEN)
-    else:
-        then = time_cell(where.as_of, "as_of")
-        made.add("e.recorded_at <= ? and e.closed_at > ?", then, then)
-    if where.valid_at is not None:
-        then = time_cell(where.valid_at, "valid_at")
-        made.add("(e.valid_from is null or e.valid_from <= ?)", then)
-        made.add("(e.valid_to is null or e.valid_to > ?)", then)
-    made.add(f"e.state in ({_marks(where.states)})", *where.states)
-    if where.kinds is not None:
-        made.add(f"e.kind in ({_marks(where.kinds)})", *where.kinds)
-    if where.writer is not None:
-        made.add("e.recipe = ?", where.writer)
-    _filter(made, where, "e", "c.metadata")
+    made = _of_scope(scope, "e")
+    made.of_engrams(where)
+    made.filter(_Writer("e", "c.metadata"), where)
     return made
 
 
@@ -95,92 +60,35 @@ def of_events(scope: Scope, where: Where, kinds: tuple[str, ...] | None) -> Cond
     Raises:
         UsageError: a filter expression that cannot be read.
     """
-    made = Condition()
-    clause, params = namespace_clause(scope, "v.ns")
-    made.add(clause, *params)
-    _fields(made, "v", scope, where)
-    if where.as_of is not None:
-        column = "v.occurred_at" if where.as_of_by == "occurred" else "v.recorded_at"
-        made.add(f"{column} <= ?", time_cell(where.as_of, "as_of"))
-    if kinds is not None:
-        made.add(f"v.kind in ({_marks(kinds)})", *kinds)
-    _filter(made, where, "v", "v.metadata")
+    made = _of_scope(scope, "v")
+    made.of_events(where, kinds)
+    made.filter(_Writer("v", "v.metadata"), where)
     return made
 
 
-def _fields(made: Condition, alias: str, scope: Scope, where: Where) -> None:
-    for name in ("agent_id", "run_id", "session"):
-        value = getattr(scope, name)
-        if value is not None:
-            made.add(f"{alias}.{name} = ?", text_cell(value))
-    if where.since is not None:
-        made.add(f"{alias}.occurred_at >= ?", time_cell(where.since, "since"))
-    if where.until is not None:
-        made.add(f"{alias}.occurred_at <= ?", time_cell(where.until, "until"))
+def _of_scope(scope: Scope, alias: str) -> Condition:
+    made = Condition()
+    clause, params = namespace_clause(scope, f"{alias}.ns")
+    made.add(clause, *params)
+    made.fields(alias, scope)
+    return made
 
 
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
+@dataclass(slots=True)
+class _Writer(Writer):
+    """What SQL does not say, `engrams_holds` does."""
 
+    same = "is"
 
-def _filter(made: Condition, where: Where, alias: str, metadata: str) -> None:
-    tree = filters.parse(where.filters)
-    if tree is None:
-        return
-    params: list[Cell] = []
-    made.add(_Writer(alias, metadata, params).clause(tree), *params)
-    made.reads_contents = any(test.metadata for test in filters.comparisons(tree))
+    def column(self, name: str) -> str:
+        if name == "namespace":
+            return f"(select path from namespaces where ns = {self.alias}.ns)"
+        return f"{self.alias}.{name}"
 
+    def of_text(self, test: filters.Comparison, column: str, inside: bool) -> str:
+        return self.call(test, column)
 
-@dataclass(frozen=True, slots=True)
-class _Writer:
-    """Writes a filter tree as SQL whose every clause is 0 or 1, never NULL, so that NOT means not."""
-
-    alias: str
-    metadata: str
-    params: list[Cell]
-
-    def clause(self, condition: filters.Filter) -> str:
-        if isinstance(condition, filters.Comparison):
-            return self.test(condition)
-        if isinstance(condition, filters.Not):
-            return f"not ({self.clause(condition.part)})"
-        join = " and " if isinstance(condition, filters.And) else " or "
-        return f"({join.join(self.clause(part) for part in condition.parts)})"
-
-    def test(self, test: filters.Comparison) -> str:
-        if test.metadata:
-            return self.in_metadata(test)
-        column = f"{self.alias}.{test.name}"
-        if test.name == "namespace":
-            column = f"(select path from namespaces where ns = {self.alias}.ns)"
-        if test.op == "ne":
-            return f"not ({self.equal(column, test.value)})"
-        if test.op == "eq":
-            return self.equal(column, test.value)
-        if test.op == "in":
-            return f"({' or '.join([self.equal(column, each) for each in test.value] or ['0'])})"
-        if isinstance(test.value, filters.Span):
-            return self.ordered(column, test.op, test.value)
-        return self.call(test, column) if isinstance(test.value, str) else "0"
-
-    def equal(self, column: str, value: object) -> str:
-        if value is None:
-            return f"{column} is null"
-        if isinstance(value, filters.Span):
-            self.params.extend((value.first, value.last))
-            return f"{column} between ? and ?"
-        if not isinstance(value, str):
-            return "0"
-        self.params.append(text_cell(value))
-        return f"{column} is ?"
-
-    def ordered(self, column: str, op: str, span: filters.Span) -> str:
-        sign = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}[op]
-        self.params.append(span.last if op in ("gt", "lte") else span.first)
-        return f"{column} {sign} ?"
-
-    def in_metadata(self, test: filters.Comparison) -> str:
+    def in_metadata(self, test: filters.Comparison, inside: bool) -> str:
         """A look at the spelling first: a text that is not spelled in the JSON is not in it.
 
         A key and its text spelled side by side are a pair of some mapping, for quotes inside texts are escaped; where
@@ -207,7 +115,7 @@ class _Writer:
     def call(self, test: filters.Comparison, column: str) -> str:
         name = f"{filters.METADATA}{test.name}" if test.metadata else test.name
         value = list(test.value) if isinstance(test.value, tuple) else test.value
-        self.params.append(text_cell(json_text({name: {test.op: value}})))
+        self.params.append(json_text({name: {test.op: value}}))
         return f"engrams_holds(?, {column})"
 
 

@@ -27,12 +27,11 @@ from engrams.records import (
     Scope,
     Stats,
 )
-from engrams.store.alongside import AuditRow, Reached, Spending
-from engrams.store.moving import Cause, Kept, Tombstone
-from engrams.store.sqlite import auditing, care, erasing, jobs, loading, reading, remains, settings, writing
+from engrams.store.sqlite import auditing, care, erasing, jobs, loading, reading, settings, writing
 from engrams.store.sqlite.cells import text_of, time_cell
 from engrams.store.sqlite.connections import Connections
 from engrams.store.sqlite.jobs import SqliteJobs
+from engrams.store.sqlite.movable import Movable
 from engrams.store.sqlite.payloads import SqlitePayloads, named
 
 EVERYTHING = Where()
@@ -40,7 +39,7 @@ EVERYTHING = Where()
 INDEX_SUFFIX = ".index"
 
 
-class SqliteStore:
+class SqliteStore(Movable):
     """A memory in one SQLite file, or in the process.
 
     Safe from many threads and processes and after a fork. Every write is one transaction, on disk when it returns.
@@ -356,59 +355,6 @@ class SqliteStore:
         """
         with self._connections.reading() as db:
             return loading.closings(db, scope, after)
-
-    # --- for a move (`store.moving`)
-
-    def causes(self, rows: Sequence[Row]) -> dict[int, Cause]:
-        """What brought these versions about, by row."""
-        with self._connections.reading() as db:
-            return remains.causes(db, rows)
-
-    def tombstones(self) -> list[Tombstone]:
-        """Every erased event."""
-        with self._connections.reading() as db:
-            return remains.tombstones(db)
-
-    def receipts(self) -> list[Kept]:
-        """Every idempotency key."""
-        with self._connections.reading() as db:
-            return remains.receipts(db)
-
-    def put_remains(self, tombstones: Sequence[Tombstone], receipts: Sequence[Kept]) -> None:
-        """Keeps tombstones and receipts; those that are there already stay."""
-        with self._connections.writing() as db:
-            remains.put(db, tombstones, receipts)
-
-    @property
-    def apart(self) -> bool:
-        """Whether each tenant has a journal, an audit and progress of its own: a file has one for all."""
-        return False
-
-    def put_audit(self, rows: Sequence[AuditRow]) -> None:
-        """Adds rows that were written elsewhere, sealed to those that stand."""
-        with self._connections.writing() as db:
-            auditing.put_audit(db, rows)
-
-    def reached(self) -> list[Reached]:
-        """How far each writer has come."""
-        with self._connections.reading() as db:
-            return jobs.reached(db)
-
-    def put_reached(self, rows: Sequence[Reached]) -> None:
-        """Notes how far writers have come."""
-        with self._connections.writing() as db:
-            for writer, _, number in rows:
-                jobs.looked(db, writer, number)
-
-    def spending(self) -> list[Spending]:
-        """What jobs cost, by day and kind."""
-        with self._connections.reading() as db:
-            return jobs.spending(db)
-
-    def put_spending(self, rows: Sequence[Spending]) -> None:
-        """Sets what jobs cost on these days."""
-        with self._connections.writing() as db:
-            jobs.put_spending(db, rows)
 
     # --- care
 
