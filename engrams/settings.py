@@ -54,7 +54,8 @@ class Settings:
     `model`: the language model, "none" or a name the models know; `models`: others for single operations
     ("reflect=anthropic:NAME,extract=openai:NAME@URL"). `model_prices`: money per million tokens ("NAME=in/out"); a price that is
     not there is unknown. `model_tokens_per_day`, `model_money_per_day`: limits over the whole store (0: none).
-    `model_timeout`: seconds of silence until an attempt is given up. `model_concurrency`: requests under way at once, 1 to 256. `model_cache`: where answers are remembered: "process", "off", a folder.
+    `model_timeout`: seconds of silence until an attempt is given up. `model_concurrency`: requests under way at
+    once, 1 to 256. `model_cache`: where answers are remembered: "process", "off", a folder.
     `log`: what the doors do with the log: "text", "json", "off"; "auto": text at servers, off else. `log_level`: "debug", "info",
     "warning", "error".
     """

@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from engrams.errors import BadSetting, EngramsError, NeedsExtra, NotFound, RateLimited, StoreError
+from engrams.errors import BadSetting, EngramsError, NeedsExtra, NotFound, OverBudget, RateLimited, StoreError
 from engrams.lifecycle import consolidating, embedding, rebuilding, upkeep
 from engrams.lifecycle.later import told
 from engrams.lifecycle.opening import CURRENT, House
@@ -121,8 +121,11 @@ def _attempt(house: House, job: Job, name: str) -> str:
             tokens = KINDS[job.kind](house.running(recipe), job)
     except EngramsError as failed:
         # A step's own failure comes as StepFailed; whatever is no error of ours ends the worker, and the lease runs out.
-        given_up = job.attempts >= MOST_ATTEMPTS and job.kind not in UPKEEP
-        again_at = None if given_up else house.clock.now() + timedelta(seconds=_wait(job, failed))
+        given_up = (
+            job.attempts >= MOST_ATTEMPTS and job.kind not in UPKEEP and not isinstance(failed, OverBudget)
+        )
+        now = house.clock.now()
+        again_at = None if given_up else now + timedelta(seconds=_wait(job, failed, now))
         house.store.jobs.fail(job.id, name, told(failed), again_at)
         tell(
             "job.dead" if given_up else "job.again",
@@ -141,10 +144,13 @@ def _attempt(house: House, job: Job, name: str) -> str:
     return "done"
 
 
-def _wait(job: Job, failed: EngramsError) -> float:
+def _wait(job: Job, failed: EngramsError, at: datetime) -> float:
     """Seconds until the next attempt: doubling, with jitter so that many workers do not come back at once."""
     longest: float = min(FIRST_WAIT * 2.0 ** min(job.attempts - 1, MOST_ATTEMPTS), LONGEST_WAIT)
     asked = (failed.retry_after or 0.0) if isinstance(failed, RateLimited) else 0.0
+    if isinstance(failed, OverBudget):  # limits are those of a day: the next one begins at midnight, UTC
+        tomorrow = datetime.combine(at.date() + timedelta(days=1), datetime.min.time(), at.tzinfo)
+        asked = (tomorrow - at).total_seconds()
     return max(asked, longest * random.uniform(0.5, 1.0))
 
 

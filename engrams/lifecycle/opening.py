@@ -207,6 +207,7 @@ def open_house(
         operations=operations,
         cache=settings.model_cache,
         concurrency=settings.model_concurrency,
+        timeout=settings.model_timeout,
     )
     if named is not None:
         _require_embedder(named, found, embedder)

@@ -134,7 +134,7 @@ def _drafted(house: House, events: tuple[Event, ...], scope: Scope) -> tuple[Dra
         return Draft(events), derive_jobs(house, events)
     try:
         return derive(house, events, scope), ()
-    except (StepFailed, ModelError) as failed:
+    except (StepFailed, ModelError, OverBudget) as failed:
         return Draft(events), derive_jobs(house, events, failed)
 
 

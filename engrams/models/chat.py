@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from engrams.errors import BadSetting, UnknownName
 from engrams.models.chat_asking import CONCURRENCY, Asking
 from engrams.models.chat_cache import answers_of
+from engrams.models.chat_vendors import TIMEOUT
 
 if TYPE_CHECKING:
     from engrams.ports import ChatModel, Endpoint
@@ -44,6 +45,7 @@ def resolve_chat(
     operations: Mapping[str, str] | None = None,
     cache: str = "process",
     concurrency: int = CONCURRENCY,
+    timeout: float = TIMEOUT,
     environ: Mapping[str, str] | None = None,
 ) -> ChatModel | None:
     """The language model that `value` means; None where it means none.
@@ -54,7 +56,8 @@ def resolve_chat(
       "scripted:<file>": what the rules of a file say.
     - An object with `ask` and `ask_many`: itself. One with `complete` and `name`, or a function: an endpoint.
 
-    `operations`: another model for single operations. `cache`: "process", "off" or a folder.
+    `operations`: another model for single operations. `cache`: "process", "off" or a folder. `timeout`: seconds of silence until
+    an attempt is given up.
 
     Raises:
         UnknownName: a text that is none of these.
@@ -67,9 +70,9 @@ def resolve_chat(
     if _has(value, "ask", "ask_many"):
         given: ChatModel = value  # type: ignore[assignment]
         return given
-    own = {name: endpoint_of(model, environ) for name, model in (operations or {}).items()}
+    own = {name: endpoint_of(model, environ, timeout) for name, model in (operations or {}).items()}
     return Asking.over(
-        endpoint_of(value, environ),
+        endpoint_of(value, environ, timeout),
         count,
         operations=own,
         answers=answers_of(cache),
@@ -77,14 +80,14 @@ def resolve_chat(
     )
 
 
-def endpoint_of(value: Any, environ: Mapping[str, str]) -> Endpoint:
+def endpoint_of(value: Any, environ: Mapping[str, str], timeout: float = TIMEOUT) -> Endpoint:
     """The endpoint that a name, an object or a function means.
 
     Raises:
         as `resolve_chat`.
     """
     if isinstance(value, str):
-        return _by_name(value, environ)
+        return _by_name(value, environ, timeout)
     if isinstance(value, type):
         raise BadSetting("model", value, f"an object of the class, not the class: {value.__name__}(...)")
     if _has(value, "complete", "name"):
@@ -103,7 +106,7 @@ def _has(value: object, *names: str) -> bool:
     )
 
 
-def _by_name(name: str, environ: Mapping[str, str]) -> Endpoint:
+def _by_name(name: str, environ: Mapping[str, str], timeout: float) -> Endpoint:
     kind, _, rest = name.partition(":")
     # Imported where they are chosen: who has no model pays for none.
     if kind in ("record", "replay"):
@@ -116,7 +119,7 @@ def _by_name(name: str, environ: Mapping[str, str]) -> Endpoint:
             raise BadSetting(
                 "model", name, "'record:<file>+<model>', as in 'record:talks.jsonl+openai:gpt-5-mini'"
             )
-        return Recording(parts[1], _by_name(parts[2], environ))
+        return Recording(parts[1], _by_name(parts[2], environ, timeout))
     if kind == "scripted":
         from engrams.models.scripted import Rules, ScriptedChat
 
@@ -133,7 +136,7 @@ def _by_name(name: str, environ: Mapping[str, str]) -> Endpoint:
     if kind == "openai":
         from engrams.models.chat_openai import OpenAIChat
 
-        return OpenAIChat(model, address, key)
+        return OpenAIChat(model, address, key, timeout=timeout)
     from engrams.models.chat_anthropic import AnthropicChat
 
-    return AnthropicChat(model, address, key)
+    return AnthropicChat(model, address, key, timeout=timeout)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -98,6 +98,19 @@ def test_an_answer_that_cannot_be_used_loses_no_turn(opened: Opened, said: Any) 
     assert contents(memory) == ["Noted: Ada moved to Porto."]
 
 
+def test_a_limit_met_while_something_is_added_loses_no_turn(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclass(frozen=True)
+    class AtOnce(TakeNotes):
+        asks: ClassVar[tuple[str, ...]] = ()  # a step that does not say that it asks
+
+    monkeypatch.setenv("ENGRAMS_MODEL_TOKENS_PER_DAY", "10")
+    memory = opened(noting, recipe=replace(NOTES, write=AtOnce()))
+    assert memory.add("Ada moved to Porto.").pending == 1
+    assert [event.content for event in memory.log()] == ["Ada moved to Porto."]
+
+
 def test_one_message_that_no_model_can_read_holds_up_no_other(opened: Opened) -> None:
     def picky(request: Request) -> Any:
         return "no" if "riddle" in request.ask.input["message"] else noting(request)
@@ -185,7 +198,12 @@ def test_a_limit_of_tokens_stops_before_spending(opened: Opened, monkeypatch: py
     assert len(sent) == 2  # 2,200 are spent; the third may take more than the 400 that are left
     (job,) = memory.jobs()
     assert "OverBudget: tokens of language models on 2024-03-01: the limit is 2600" in str(job.error)
-    clock.move(days=1)
+    assert job.due_at.isoformat().startswith("2024-03-02T00:00:")
+    for _ in range(10):  # however often it meets the limit, it is not given up
+        memory.retry_job(job.id)
+        memory.work()
+    assert [j.state for j in memory.jobs()] == ["waiting"]
+    clock.move(days=1, minutes=1)
     memory.work()
     assert len(sent) == 3
 
