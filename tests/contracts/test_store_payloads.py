@@ -113,6 +113,16 @@ def test_erase_takes_what_nobody_names_any_more(store: Store) -> None:
     assert store.check() == []
 
 
+def test_a_writers_payloads_go_with_its_engrams(store: Store) -> None:
+    with_payload(store, b"both")
+    with_payload(store, b"both", recipe="other")
+    with_payload(store, b"theirs", recipe="other")
+    with_payload(store, b"elsewhere", ELSEWHERE, recipe="other")
+    assert store.drop_engrams("other") == 3
+    assert [b.bytes for b in store.payloads.list()] == [len(b"both")]
+    assert held(store, hashlib.sha256(b"both").hexdigest()) == b"both"
+
+
 def test_what_nobody_came_to_name_is_collected_after_a_while(store: Store) -> None:
     with_payload(store, b"named")
     orphan = store.payloads.put(NAMESPACE, [b"orphan"])

@@ -167,6 +167,19 @@ def named(db: Connection[Any], tenant: str) -> Named:
     return {(path, _digest(cell)) for path, cell in db.execute(sql, [tenant])}
 
 
+def removing(db: Connection[Any], writer: str, drop: Callable[[], int]) -> int:
+    """Drops a writer's engrams, which holds the positions of their tenants, and then what nobody names any more."""
+    sql = (
+        'select distinct e.tenant from engrams e join contents c on c.tenant = e.tenant and c."row" = e."row" '
+        "where e.recipe = %s and c.payload is not null"
+    )
+    before = {tenant: named(db, tenant) for (tenant,) in db.execute(sql, [writer]).fetchall()}
+    gone = drop()
+    for tenant in sorted(before):
+        remove(db, tenant, before[tenant] - named(db, tenant))
+    return gone
+
+
 def remove(db: Connection[Any], tenant: str, gone: Iterable[tuple[str, str]]) -> None:
     """Removes payloads inside the transaction of an erase."""
     for namespace, digest in sorted(gone):

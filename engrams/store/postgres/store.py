@@ -185,7 +185,9 @@ class PostgresStore(Movable):
 
     def drop_engrams(self, writer: str) -> int:
         """Removes every version that one writer made, with all that lies beside it; how many went."""
-        return self._connections.writing(WHOLE, lambda db: erasing.drop_engrams(db, writer))
+        return self._connections.writing(
+            WHOLE, lambda db: payloads.removing(db, writer, lambda: erasing.drop_engrams(db, writer))
+        )
 
     def drop_vectors(self, *, keep: str, limit: int = 10_000) -> int:
         """Removes at most `limit` vectors of embedders other than `keep`; how many went."""

@@ -164,7 +164,11 @@ class SqliteStore(Movable):
     def drop_engrams(self, writer: str) -> int:
         """Removes every version that one writer made, with all that lies beside it; how many went."""
         with self._connections.writing() as db:
-            return erasing.drop_engrams(db, writer)
+            before = named(db)
+            gone = erasing.drop_engrams(db, writer)
+            self._payloads.doom(db, before - named(db))
+        self._payloads.sweep()
+        return gone
 
     def drop_vectors(self, *, keep: str, limit: int = 10_000) -> int:
         """Removes at most `limit` vectors of embedders other than `keep`; how many went."""
