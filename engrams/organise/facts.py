@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from engrams.words import words
@@ -18,6 +19,25 @@ Mode = Literal["state", "change", "end"]
 
 #: The longest sentence that is read, in characters; longer ones say more than one thing.
 LONGEST = 160
+
+
+class _Late:
+    """A pattern that is compiled when it is first asked: compiling all of them at every start costs tens of milliseconds."""
+
+    def __init__(self, text: str, flags: int = 0) -> None:
+        self._text, self._flags = text, flags
+
+    @cached_property
+    def _compiled(self) -> re.Pattern[str]:
+        return re.compile(self._text, self._flags)
+
+    def match(self, text: str) -> re.Match[str] | None:
+        return self._compiled.match(text)
+
+    def search(self, text: str) -> re.Match[str] | None:
+        return self._compiled.search(text)
+
+
 _I = r"(?:i|we)"
 _RELATIVE = (
     "mother|mum|mom|father|dad|parents|sister|brother|wife|husband|partner|girlfriend|boyfriend|son|daughter|uncle|aunt|"
@@ -27,7 +47,7 @@ _WHO = rf"(?P<who>{_I}|(?:my|our) (?:\w+ )?(?:{_RELATIVE})|[A-Z]\w+)"
 _S = r"(?: just| recently| finally| actually| have| has|'ve|'s)*"
 
 #: What makes a sentence none: hedges, plans, wishes, quotations, denials, the past, what holds for a while only.
-_NOTHING = re.compile(
+_NOTHING = _Late(
     r"\?|\b(?:if|whether|might|(?-i:may)|maybe|perhaps|probably|would|could|should|wish(?:es)?|hope(?:s|d)?|will|"
     r"going to|gonna|plan(?:s|ning)?|think(?:s|ing)? (?:of|about|that|i|we|he|she)|thinks|thought|dream(?:s|t|ed)?|"
     r"imagine|consider(?:s|ing)?|appl(?:y|ied)|almost|nearly|ask(?:s|ed)?|said|says|told|heard|novel|story|film|movie|"
@@ -73,13 +93,13 @@ class Fact:
     about: str = ""  # of what kind the value is, where one attribute has several: what was preferred to what
 
 
-def _rule(attribute: str, mode: Mode, pattern: str) -> tuple[str, Mode, re.Pattern[str]]:
+def _rule(attribute: str, mode: Mode, pattern: str) -> tuple[str, Mode, _Late]:
     # Who speaks and what for are written in any case, names of people and places only with a capital.
     spelt = pattern.replace("I_S", r"(?:[Ii]|[Ww]e)")
     return (
         attribute,
         mode,
-        re.compile(rf"(?:[Aa]ctually|[Ss]o|[Ww]ell|[Bb]y the way|[Nn]ews)?[,: ]*{spelt}{_WHEN}$"),
+        _Late(rf"(?:[Aa]ctually|[Ss]o|[Ww]ell|[Bb]y the way|[Nn]ews)?[,: ]*{spelt}{_WHEN}$"),
     )
 
 
@@ -103,23 +123,23 @@ _RULES = (
     _rule("prefer", "change", rf"(?:I_S changed (?:my|our) mind[,:;.]? )?{_SUBJECT}(?: now)? prefers? (?P<value>[\w ]+?) (?:to|over|instead of) (?P<about>[\w ]+?){_NOW}"),
     _rule("prefer", "state", rf"{_SUBJECT} prefers? {_VALUE}"),
 )  # fmt: skip
-_SLOT = re.compile(
+_SLOT = _Late(
     rf"^(?:[Aa]ctually|[Ss]o|[Bb]y the way)?[, ]*(?P<who>[Mm]y|[Oo]ur|[Tt]he)(?P<new> new)? (?P<slot>{_SINGLE})"
     rf"(?: is| are|'s| changed to| was changed to| has changed to)(?P<now> now)? (?P<value>[^,;:!?]+?)(?P<then> now)?$"
 )
-_CHANGED = re.compile(
+_CHANGED = _Late(
     rf"^(?P<who>I|[Ww]e)(?: have|'ve)? changed (?:my|our|the) (?P<slot>{_SINGLE}) to (?P<value>[^,;:!?]+?)$"
 )
-_TIME = re.compile(rf"^{_EVENT} {_DATE}$", re.IGNORECASE)
-_MOVED = re.compile(
+_TIME = _Late(rf"^{_EVENT} {_DATE}$", re.IGNORECASE)
+_MOVED = _Late(
     rf"^{_EVENT} (?:has been |have been |was |got |is )?(?:moved|postponed|rescheduled|rebooked|pushed back|brought forward|"
     rf"extended|changed|delayed) {_DATE}$",
     re.IGNORECASE,
 )
 _ENDED = (
-    re.compile(rf"^{_SUBJECT}(?:'m|'s| am| is| are)? no longer (?P<value>[\w' ]+)$".replace("I_S", "[Ii]|[Ww]e")),
-    re.compile(rf"^{_SUBJECT} (?:stopped|quit|gave up|have given up|has given up|have stopped|has stopped|cancelled|canceled) (?:being )?(?:my |his |her )?(?P<value>[\w' ]+)$".replace("I_S", "[Ii]|[Ww]e")),
-    re.compile(rf"^{_SUBJECT}(?:'m not| am not| is not| are not| isn't| do not| don't| does not| doesn't) (?P<value>[\w' ]+?){_END}$".replace("I_S", "[Ii]|[Ww]e")),
+    _Late(rf"^{_SUBJECT}(?:'m|'s| am| is| are)? no longer (?P<value>[\w' ]+)$".replace("I_S", "[Ii]|[Ww]e")),
+    _Late(rf"^{_SUBJECT} (?:stopped|quit|gave up|have given up|has given up|have stopped|has stopped|cancelled|canceled) (?:being )?(?:my |his |her )?(?P<value>[\w' ]+)$".replace("I_S", "[Ii]|[Ww]e")),
+    _Late(rf"^{_SUBJECT}(?:'m not| am not| is not| are not| isn't| do not| don't| does not| doesn't) (?P<value>[\w' ]+?){_END}$".replace("I_S", "[Ii]|[Ww]e")),
 )  # fmt: skip
 _SENTENCE = re.compile(r"(?<=[.!?…])\s+|\n+")
 _TWO = re.compile(r"[;,]| and (?!\w+$)| but ", re.IGNORECASE)
