@@ -16,11 +16,11 @@ import pytest
 
 from engrams.errors import Busy, NotFound, Unavailable
 from engrams.ports import Store, Where
-from engrams.records import Row, Scope
+from engrams.records import Payload, Row, Scope
 from engrams.store import open_store
 from engrams.store.postgres import care, erasing, writing
 from engrams.store.postgres.local import LocalServer
-from tests.contracts.stores import HERE, add, at, commit_of, erase, from_event, said
+from tests.contracts.stores import HERE, add, at, commit_of, erase, from_event, note, said
 from tests.postgres_server import SERVER
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -261,8 +261,12 @@ def test_after_erase_and_vacuum_the_files_do_not_hold_the_words(tmp_path: Path) 
             store = open_store(server.url)
             kept, gone = said("the kept marmalade"), said("the erased xylophone", metadata={"k": "zymurgy"})
             add(store, kept, gone)
+            digest = store.payloads.put(gone.namespace, [b"mumpsimus " * 300_000])
+            block = note("block", (gone.id,), payload=Payload(digest, 3_000_000, "x/y"))
+            store.commit(commit_of(engrams=[block]))
             with psycopg.connect(server.url, autocommit=True) as db:
                 db.execute("checkpoint")
+                assert holds(folder, b"mumpsimus")
                 assert holds(folder, b"xylophone")
                 assert holds(folder, b"zymurgy")
                 erase(store, gone)
@@ -271,6 +275,7 @@ def test_after_erase_and_vacuum_the_files_do_not_hold_the_words(tmp_path: Path) 
             assert holds(folder, b"marmalade")
             assert not holds(folder, b"xylophone")
             assert not holds(folder, b"zymurgy")
+            assert not holds(folder, b"mumpsimus")
             assert store.check() == []
             store.close()
     finally:
