@@ -17,7 +17,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 KILLS = {
     "add": 60,
     "rebuild": 40,
-    "renew": 40,
+    "renew": 30,
     "consolidate": 30,
     "migrate": 30,
     "migrate-server": 20,

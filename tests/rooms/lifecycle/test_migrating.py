@@ -10,7 +10,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from engrams.errors import BadSetting, NotFound, StoreError, UsageError
+from engrams import Memory
+from engrams.errors import BadSetting, Denied, NotFound, StoreError, UsageError
 from engrams.lifecycle.migrating import migrate
 from engrams.ports import Store, Where
 from engrams.records import Job, Scope, Spent
@@ -299,3 +300,25 @@ def test_a_backup_of_a_server_is_a_memory_in_a_file(tmp_path: Path) -> None:
     store.close()
     assert [path.name for path in tmp_path.iterdir()] == ["backup.db"]
     assert steps[-1][0] == steps[-1][1]
+
+
+def test_an_encrypted_copy_of_an_encrypted_memory_has_a_key_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = ["the first passphrase", "the second passphrase"]
+    monkeypatch.setenv("ENGRAMS_KEY", keys[0])
+    with Memory.open(tmp_path / "one.db") as memory:
+        memory.add("The quince jam is in the cellar.", idempotency_key="once")
+        assert memory.schedule("reembed")
+        memory.encrypted_copy(tmp_path / "two.db", keys[1])
+        shown = (memory.log(), memory.get_all(), memory.jobs(), list(memory.audit()))
+    with pytest.raises(Denied):
+        Memory.open(tmp_path / "two.db")
+    monkeypatch.setenv("ENGRAMS_KEY", keys[1])
+    with Memory.open(tmp_path / "two.db") as memory:
+        assert (memory.log(), memory.get_all(), memory.jobs()) == shown[:3]
+        assert [h.text for h in memory.search("quince")] == ["The quince jam is in the cellar."]
+        assert memory.add("The quince jam is in the cellar.", idempotency_key="once").repeated
+        told = [(row["at"], row["action"], row["ids"]) for row in memory.audit()]
+        assert told[-len(shown[3]) :] == [(row["at"], row["action"], row["ids"]) for row in shown[3]]
+        assert memory.verify_audit() == []
