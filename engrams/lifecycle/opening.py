@@ -17,7 +17,7 @@ from engrams.lifecycle.access_store import GuardedIndex, GuardedStore
 from engrams.lifecycle.ledger import Ledger, Limits
 from engrams.lifecycle.telling import tell
 from engrams.models.chat import resolve_chat
-from engrams.models.chat_asking import Asking
+from engrams.models.chat_asking import Asking, Counted
 from engrams.models.chat_prices import chosen, rates
 from engrams.models.embedder import resolve_embedder
 from engrams.models.static_table import StaticTable, shipped_table
@@ -133,6 +133,9 @@ class House:
         if isinstance(model, Asking):
             account = None if self.ledger is None else self.ledger.account(scope.namespace)
             model = model.accounted(account, trace.spend)
+        elif model is not None and self.ledger is not None:
+            account = self.ledger.account(scope.namespace)
+            model = Counted(model, self.tokenizer.count, account, trace.spend)
         return Run(
             recipe=self.recipe.name if chain == "read" else self.recipe.writer,
             chain=chain,

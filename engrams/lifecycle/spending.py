@@ -107,7 +107,7 @@ def estimate(house: House, recipe: Recipe | None = None) -> Estimate:
         events = list(_messages(house))
     sample = _sampled(events)
     nobody = _Nobody(house, _lengths(house))
-    dry = replace(house, model=nobody)
+    dry = replace(house, model=nobody, ledger=None)
     for namespace, run in groupby(sample, key=lambda event: event.namespace):
         derive(dry, tuple(run), Scope(namespace))
     scale = len(events) / len(sample) if sample else 0.0

@@ -17,7 +17,7 @@ from engrams.schemas import Misfit, read_answer, require_schema
 
 if TYPE_CHECKING:
     from engrams.models.chat_cache import Answers
-    from engrams.ports import Account, Endpoint
+    from engrams.ports import Account, ChatModel, Endpoint
 
 CONCURRENCY = 4
 """Requests under way at once: what small accounts of the vendors and one local server take without refusing."""
@@ -195,6 +195,43 @@ class Asking:
                 outcome.counted = took
                 if self.spent is not None:
                     self.spent(took)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A `ChatModel` of the caller's own, under the limits and in the ledger of a memory.
+
+    What it says it took counts, else what its words come to; retries and cache are its own.
+    """
+
+    model: ChatModel
+    count: Callable[[str], int]
+    account: Account
+    spent: Callable[[Usage], None]
+
+    def ask(self, ask: Ask) -> Answer:
+        """Its answer.
+
+        Raises:
+            OverBudget: a limit would be passed; it was not asked.
+        """
+        name = getattr(self.model, "name", type(self.model).__qualname__)
+        tokens_in = self.count(sent_text(request_for(ask)))
+        reserved = self.account.reserve(name, ask.operation, tokens_in, ask.most_tokens)
+        began, taken = time.perf_counter(), Usage()
+        try:
+            answer = self.model.ask(ask)
+            words = Usage(1, tokens_in, self.count(answer.text), estimated=True)
+            taken = answer.usage if answer.usage.calls or answer.remembered else words
+        finally:
+            taken = replace(taken, seconds=taken.seconds or time.perf_counter() - began)
+            taken = self.account.settle(reserved, name, ask.operation, taken)
+            self.spent(taken)
+        return replace(answer, usage=taken)
+
+    def ask_many(self, asks: Sequence[Ask]) -> list[Answer]:
+        """Its answers, one after the other: each is under the limits by itself."""
+        return [self.ask(ask) for ask in asks]
 
 
 @dataclass

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -22,11 +21,9 @@ from engrams.errors import (
     UnknownFormat,
     Unreachable,
 )
-from engrams.lifecycle.ledger import Ledger, Limits
 from engrams.models.chat_prices import Rate, chosen, rate_of, rates
-from engrams.ports import Ask, Reply, Request, Usage
+from engrams.ports import Answer, Ask, Reply, Request, Usage
 from engrams.prompts import Prompt
-from engrams.store import open_store
 from tests.rooms.lifecycle.failing import Ticking
 from tests.rooms.models.chat_recipe import NOTE, NOTES, TakeNotes
 
@@ -230,46 +227,6 @@ def _scope() -> Any:
     return Scope("default")
 
 
-def test_processes_that_reach_the_limit_together_do_not_pass_it(tmp_path: Path) -> None:
-    clock = Ticking("2024-03-01")
-    stores = [open_store(tmp_path / "m.db") for _ in range(4)]
-    ledgers = [Ledger(store, clock, {}, Limits(tokens=1000)) for store in stores]
-    gate, let, refused = threading.Barrier(4, timeout=20), [], []
-
-    def spend(ledger: Ledger) -> None:
-        gate.wait()
-        for _ in range(5):
-            try:
-                reserved = ledger.reserve("toy", "extract", 60, 40)
-            except OverBudget:
-                refused.append(1)
-                continue
-            ledger.settle(reserved, "default", "toy", "extract", Usage(1, 60, 40))
-            let.append(1)
-
-    threads = [threading.Thread(target=spend, args=(ledger,)) for ledger in ledgers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(let) <= 10
-    assert len(let) + len(refused) == 20
-    total = sum(line.usage.tokens for line in ledgers[0].spendings(date(2024, 3, 1), date(2024, 3, 1)))
-    assert total == 100 * len(let)
-    while (
-        True
-    ):  # what was set aside by those who were refused is free again: the rest of the limit can be used
-        try:
-            reserved = ledgers[0].reserve("toy", "extract", 60, 40)
-        except OverBudget:
-            break
-        ledgers[0].settle(reserved, "default", "toy", "extract", Usage(1, 60, 40))
-        let.append(1)
-    assert len(let) == 10
-    for store in stores:
-        store.close()
-
-
 def test_an_estimate_asks_nobody_and_knows_what_is_known(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,3 +338,34 @@ def test_a_reading_that_asks_a_model_shows_its_price(opened: Opened) -> None:
     run = memory._house.run("read", _scope())
     run.chat.ask(Ask("answer", Prompt("a", inline="Answer."), {"question": "Where?"}))
     assert (run.trace.price.model_calls, run.trace.price.tokens, run.trace.price.money) == (1, 55, None)
+
+
+def test_a_model_object_of_ones_own_is_counted_and_bounded(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Own:
+        name = "mine"
+
+        def __init__(self) -> None:
+            self.asked = 0
+
+        def ask(self, ask: Ask) -> Answer:
+            self.asked += 1
+            value = {"note": f"Mine: {ask.input['message']}", "keywords": []}
+            return Answer(json.dumps(value), value)
+
+        def ask_many(self, asks: Sequence[Ask]) -> list[Answer]:
+            return [self.ask(ask) for ask in asks]
+
+    own = Own()
+    memory = opened(own)
+    memory.add("one")
+    memory.work()
+    (line,) = memory.costs()
+    assert (line.model, line.usage.calls, line.usage.estimated, line.usage.money) == ("mine", 1, True, None)
+    assert contents(memory) == ["Mine: one"]
+    monkeypatch.setenv("ENGRAMS_MODEL_TOKENS_PER_DAY", str(line.usage.tokens + 1))
+    bounded = opened(own)
+    bounded.add("two")
+    assert bounded.work().again == 1
+    assert own.asked == 1
