@@ -138,6 +138,14 @@ def _stopped(transcript: Path, number: int) -> Mapping[str, Any]:
     return _message("Stop", f"{transcript.stem}-{number}", transcript_path=str(transcript))
 
 
+def _scheduler() -> str | None:
+    """Whether others on the machine had to wait ("fifo", as `chrt -f` runs it) or took turns; None where nobody says."""
+    if not hasattr(os, "sched_getscheduler"):
+        return None
+    names = {os.SCHED_OTHER: "other", os.SCHED_FIFO: "fifo", os.SCHED_RR: "rr"}
+    return names.get(os.sched_getscheduler(0))
+
+
 def _message(event: str, session: str, **more: str) -> Mapping[str, Any]:
     return {"hook_event_name": event, "session_id": session, "cwd": "/", **more}
 
@@ -154,7 +162,7 @@ def hooks(times: int, sizes: str, results: Path) -> None:
         "what": "each hook as a process of its own; wall and CPU milliseconds",
         "settings": {"times": times, "sizes": sizes},
         "origin": origin(),
-        "machine": {**machine(), "load_average_before": round(load, 2), "niceness": os.nice(0)},
+        "machine": {**machine(), "load_average_before": round(load, 2), "scheduler": _scheduler()},
         "hooks": found,
     }
     results.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 
 
 #: Bytes that one hook reads, so that it keeps within its time; the rest is for the next hook, or whoever empties the spool.
-MOST_BYTES = 1_000_000
+MOST_BYTES = 500_000
 #: Letters of a command's output that are looked at: the first lines say what ran, the last what went wrong.
 MOST_OUTPUT = 2_000
 
