@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Pages whose commands are for the shell as it is; those of others need a checkout, or hours.
-PAGES = ("mcp.md", "coding-agents.md")
+PAGES = ("mcp.md", "coding-agents.md", "inspector.md")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 

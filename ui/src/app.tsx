@@ -161,12 +161,20 @@ function Whose(props: { namespace: string; start: Start }) {
 
 const THEME = "engrams-theme";
 
+const kept = () => localStorage.getItem(THEME) ?? "auto";
+
+/** Before anything is drawn, so that nothing flashes. */
+export function applyTheme(): void {
+  document.documentElement.dataset.theme = kept();
+}
+
 function Theme() {
-  const [theme, set] = useState(localStorage.getItem(THEME) ?? "auto");
-  useEffect(() => {
-    document.documentElement.dataset.theme = theme;
-    localStorage.setItem(THEME, theme);
-  }, [theme]);
+  const [theme, chosen] = useState(kept);
+  const set = (name: string) => {
+    localStorage.setItem(THEME, name);
+    applyTheme();
+    chosen(name);
+  };
   return (
     <fieldset class="theme">
       <legend>Light or dark</legend>
@@ -190,7 +198,11 @@ function About(props: { start: Start }) {
           {stats.bytes > 0 && `, ${bytes(stats.bytes)}`}
         </p>
       )}
-      {file && <p class="break">{file}</p>}
+      {file && (
+        <p class="break" title={file}>
+          {file.split("/").pop()}
+        </p>
+      )}
       <p>
         recipe {recipe} · version {version}
       </p>

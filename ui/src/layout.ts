@@ -26,7 +26,8 @@ export function layout(graph: Neighbourhood): Map<string, Spot> {
     const pull = spots.map(({ x, y }) => ({ x: -x * 0.012, y: -y * 0.02 })); // towards the middle, flatter than wide
     for (let i = 0; i < spots.length; i += 1) {
       for (let k = i + 1; k < spots.length; k += 1) {
-        const [dx, dy] = [spots[i]!.x - spots[k]!.x || 0.1, spots[i]!.y - spots[k]!.y || 0.1];
+        // Labels are wide and low: what lies side by side is nearer than it looks.
+        const [dx, dy] = [(spots[i]!.x - spots[k]!.x) / 1.9 || 0.1, (spots[i]!.y - spots[k]!.y) * 1.5 || 0.1];
         const push = (LENGTH * LENGTH) / (dx * dx + dy * dy + 1);
         pull[i]!.x += dx * push * 0.06;
         pull[i]!.y += dy * push * 0.06;

@@ -1,6 +1,7 @@
 import { render } from "preact";
-import { App } from "./app";
+import { App, applyTheme } from "./app";
 import "./style.css";
 
+applyTheme();
 const place = document.getElementById("app");
 if (place) render(<App />, place);

@@ -196,11 +196,12 @@ export function AsOf(props: { route: Route; namespace: string }) {
   };
   return (
     <section class={`asof ${at ? "looking-back" : ""}`} aria-label="As of">
-      <label class="slider">
-        <span>
-          As of <output>{said}</output>
-        </span>
+      <div class="slider">
+        <p>
+          <label for="as-of">As of</label> <strong aria-hidden="true">{said}</strong>
+        </p>
         <input
+          id="as-of"
           type="range"
           min={0}
           max={NOTCHES}
@@ -208,7 +209,7 @@ export function AsOf(props: { route: Route; namespace: string }) {
           aria-valuetext={said}
           onInput={(event) => set(Number(event.currentTarget.value))}
         />
-      </label>
+      </div>
       <label>
         <span>By</span>
         <select

@@ -213,8 +213,17 @@ export interface NamespacePage {
   total: number;
 }
 
+export interface Spending {
+  day: string;
+  namespace: string;
+  operation: string;
+  model: string;
+  usage: { calls: number; tokens_in: number; tokens_out: number; seconds: number; money: number | null };
+}
+
 export interface Costs {
   days: { day: string; jobs: number; tokens: number }[];
+  costs: Spending[];
   stats: Stats;
 }
 

@@ -36,11 +36,11 @@ def ui(call: Call, /, port: int, no_browser: bool) -> None:
             call.out.columns(opened.url)
             call.out.note("The inspector runs. Ctrl-C stops it.")
         sys.stdout.flush()
-        if not no_browser:
-            import webbrowser
-
-            webbrowser.open(opened.url)
         try:
+            if not no_browser:
+                import webbrowser
+
+                webbrowser.open(opened.url)
             opened.run()
         except KeyboardInterrupt:
             call.out.note("Stopped.")

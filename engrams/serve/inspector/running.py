@@ -65,6 +65,7 @@ def inspector(memory: Memory, port: int = 0) -> Iterator[Inspector]:
         settings = uvicorn.Config(
             gate,
             log_level="warning",
+            ws="none",
             access_log=False,  # it would write the token of the address down
             server_header=False,
             timeout_graceful_shutdown=PATIENCE,

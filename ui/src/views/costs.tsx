@@ -1,7 +1,7 @@
 import { get } from "../api";
 import type { ViewProps } from "../app";
 import { Empty, Facts, Page, Shown, useAsk, Wide } from "../parts";
-import type { Context, Costs as Kept, Price } from "../records";
+import type { Context, Costs as Kept, Price, Spending, Stats } from "../records";
 import { bytes, counted, milliseconds, number } from "../text";
 
 const NOTED = "engrams-contexts"; // the store keeps no price of a question: this tab remembers those it asked itself
@@ -29,17 +29,22 @@ export function noteContext(context: Context): void {
 const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
 
 export function Costs({ start }: ViewProps) {
-  const kept = useAsk("costs", (signal) => Promise.all([
+  const kept = useAsk("costs", async (signal): Promise<Kept> => {
+    const [{ days }, { costs }, stats] = await Promise.all([
       get<Pick<Kept, "days">>("/spent", { days: DAYS }, signal),
-      get<Kept["stats"]>("/stats", {}, signal),
-    ]).then(([{ days }, stats]) => ({ days, stats })));
+      get<Pick<Kept, "costs">>("/costs", { days: DAYS }, signal),
+      get<Stats>("/stats", {}, signal),
+    ]);
+    return { days, costs, stats };
+  });
   return (
     <Page title="Costs" lead="What this memory has cost, as far as it can tell: models, time, room.">
       <Shown of={kept} what="the costs">
         {(found) => (
           <>
-            <Models of={found} />
+            <Models lines={found.costs} />
             <Contexts />
+            <JobsOfDays days={found.days} />
             <Room of={found} embedder={start.embedder} />
           </>
         )}
@@ -48,39 +53,51 @@ export function Costs({ start }: ViewProps) {
   );
 }
 
-function Models({ of }: { of: Kept }) {
-  const tokens = sum(of.days.map((day) => day.tokens));
+const money = (amount: number | null) => (amount === null ? "no price set" : amount.toFixed(4));
+
+function Models({ lines }: { lines: Spending[] }) {
+  const tokens = sum(lines.map(({ usage }) => usage.tokens_in + usage.tokens_out));
+  const calls = sum(lines.map(({ usage }) => usage.calls));
   return (
     <section aria-labelledby="models">
-      <h2 id="models">Jobs of the last {DAYS} days</h2>
-      {!of.days.length && (
-        <Empty title="No job has run, and none has cost anything.">
-          <p>What was said was derived from at once, without a language model.</p>
+      <h2 id="models">Language models, last {DAYS} days</h2>
+      {!lines.length && (
+        <Empty title="No language model has run.">
+          <p>What was said was derived from and found without one: there was nothing to pay for.</p>
         </Empty>
       )}
-      {of.days.length > 0 && (
+      {lines.length > 0 && (
         <>
           <p>
-            {counted(sum(of.days.map((day) => day.jobs)), "job")} begun;{" "}
-            {tokens
-              ? `language models took ${counted(tokens, "token")}.`
-              : "no language model ran, so no token was paid for."}
+            {counted(tokens, "token")} in {counted(calls, "call")}.
           </p>
-          <Wide label="Costs by day">
+          <Wide label="Costs of language models">
             <table>
               <thead>
                 <tr>
+                  <th scope="col">Operation</th>
                   <th scope="col">Day (UTC)</th>
-                  <th scope="col">Jobs begun</th>
-                  <th scope="col">Tokens of models</th>
+                  <th scope="col">Namespace</th>
+                  <th scope="col">Model</th>
+                  <th scope="col">Calls</th>
+                  <th scope="col">Tokens in</th>
+                  <th scope="col">Tokens out</th>
+                  <th scope="col">Seconds</th>
+                  <th scope="col">Money</th>
                 </tr>
               </thead>
               <tbody>
-                {of.days.map((day) => (
-                  <tr key={day.day}>
-                    <th scope="row">{day.day}</th>
-                    <td>{number(day.jobs)}</td>
-                    <td>{number(day.tokens)}</td>
+                {lines.map(({ day, namespace, operation, model, usage }) => (
+                  <tr key={`${day} ${namespace} ${operation} ${model}`}>
+                    <th scope="row">{operation}</th>
+                    <td>{day}</td>
+                    <td>{namespace}</td>
+                    <td>{model}</td>
+                    <td>{number(usage.calls)}</td>
+                    <td>{number(usage.tokens_in)}</td>
+                    <td>{number(usage.tokens_out)}</td>
+                    <td>{usage.seconds.toFixed(1)}</td>
+                    <td>{money(usage.money)}</td>
                   </tr>
                 ))}
               </tbody>
@@ -92,12 +109,43 @@ function Models({ of }: { of: Kept }) {
   );
 }
 
+function JobsOfDays({ days }: { days: Kept["days"] }) {
+  return (
+    <section aria-labelledby="jobs">
+      <h2 id="jobs">Jobs, last {DAYS} days</h2>
+      {!days.length && <p class="quiet">No job has run.</p>}
+      {days.length > 0 && (
+        <Wide label="Jobs by day">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Day (UTC)</th>
+                <th scope="col">Jobs begun</th>
+                <th scope="col">Tokens of models</th>
+              </tr>
+            </thead>
+            <tbody>
+              {days.map((day) => (
+                <tr key={day.day}>
+                  <th scope="row">{day.day}</th>
+                  <td>{number(day.jobs)}</td>
+                  <td>{number(day.tokens)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Wide>
+      )}
+    </section>
+  );
+}
+
 function Contexts() {
   const all = noted();
   const prices = all.map((one) => one.price);
   const calls = sum(prices.map((price) => price.model_calls));
   const unknown = prices.some((price) => price.money === null);
-  const money = sum(prices.map((price) => price.money ?? 0));
+  const paid = sum(prices.map((price) => price.money ?? 0));
   return (
     <section aria-labelledby="contexts">
       <h2 id="contexts">Contexts composed in this tab</h2>
@@ -108,7 +156,7 @@ function Contexts() {
           <p>
             {counted(sum(prices.map((price) => price.tokens)), "token")} in {counted(all.length, "context")};{" "}
             {calls
-              ? `${counted(calls, "model call")}, ${unknown ? "at least " : ""}${money.toFixed(4)} of money.`
+              ? `${counted(calls, "model call")}, ${unknown ? "at least " : ""}${paid.toFixed(4)} of money.`
               : "no model was called, so they cost time alone."}
           </p>
           <Wide label="Prices of contexts">

@@ -17,7 +17,8 @@ export function Graph({ route, namespace }: ViewProps) {
       const latest = await get<Paged<Event>>("/log", { namespace, limit: 20, newest_first: true }, signal);
       id = latest.items.find((event) => event.kind === "message")?.id ?? "";
     }
-    return id ? get<Neighbourhood>(`/memories/${encodeURIComponent(id)}/around`, { most: MOST }, signal) : null;
+    const path = `/memories/${encodeURIComponent(id)}/around`;
+    return { graph: id ? await get<Neighbourhood>(path, { most: MOST }, signal) : null };
   });
   return (
     <Page
@@ -29,7 +30,7 @@ export function Graph({ route, namespace }: ViewProps) {
       }
     >
       <Shown of={found} what="the graph">
-        {(graph) =>
+        {({ graph }) =>
           graph && graph.nodes.length > 1 ? (
             <>
               <Picture graph={graph} />
@@ -54,7 +55,7 @@ const told = (node: Node) =>
 function Picture({ graph }: { graph: Neighbourhood }) {
   const spots = useMemo(() => layout(graph), [graph]);
   const all = [...spots.values()];
-  const pad = 90;
+  const pad = 110;
   const left = Math.min(...all.map((s) => s.x)) - pad;
   const top = Math.min(...all.map((s) => s.y)) - 40;
   const width = Math.max(...all.map((s) => s.x)) + pad - left;

@@ -153,9 +153,17 @@ function Journal({ route, namespace }: { route: Route; namespace: string }) {
   return (
     <section aria-labelledby="journal">
       <div class="above">
-        <h2 id="journal">Journal</h2>
+        <h2 id="journal" tabIndex={-1}>
+          Journal
+        </h2>
         {since && (
-          <button type="button" onClick={() => change({ since: null, until: null })}>
+          <button
+            type="button"
+            onClick={() => {
+              change({ since: null, until: null });
+              document.getElementById("journal")?.focus(); // the button goes; whoever pressed it stays
+            }}
+          >
             Show all times
           </button>
         )}
