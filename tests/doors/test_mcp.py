@@ -77,6 +77,7 @@ def http_server(place: Path, *options: str) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
+            assert process.wait() == 0
 
 
 def over_http(talk: Talk[T], url: str, key: str | None = None) -> T:

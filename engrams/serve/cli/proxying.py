@@ -48,6 +48,7 @@ def proxy(
     except ModuleNotFoundError as missing:
         raise NeedsExtra("engrams proxy", "serve") from missing
     from engrams.memory import Memory
+    from engrams.serve.hooks.draining import drain_quietly
 
     if not 0 <= budget <= 1_000_000:
         raise BadSetting("--budget", budget, "a number of tokens from 0 to 1,000,000", "command line")
@@ -60,6 +61,7 @@ def proxy(
     with listening:
         memory = Memory.open(call.given.get("db"), actor="proxy", background=True)
         try:
+            drain_quietly(memory, place)
             if keys and not any(key.revoked_at is None for key in memory.list_keys()):
                 raise UsageError(
                     "--keys asks each request for a key, and this memory has none yet; make one with: "

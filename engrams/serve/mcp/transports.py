@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import signal
 import socket
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,8 @@ def over_http(
             Gate(app, memory) if keys else app, lifespan="on", log_level="warning", access_log=False, ws="none",
             server_header=False, timeout_graceful_shutdown=_GRACE,
         )  # fmt: skip
+        for ask in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again once it has stopped
+            signal.signal(ask, lambda _signal, _frame: None)
         uvicorn.Server(config).run(sockets=[held])
 
 
