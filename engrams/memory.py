@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from engrams.errors import BadSetting, UnknownName, UsageError
+from engrams.errors import BadSetting, Denied, UnknownName, UsageError
 from engrams.ingest.messages import normalise
 from engrams.lifecycle import (
     archive,
@@ -149,7 +149,14 @@ class Memory(Keeping):
         )
         memory = cls(house)
         if background:
-            memory._background = Background(lambda: memory._house, Allowance(), memory._follow)
+            try:
+                memory._for_all("background")  # jobs work on the whole store
+            except Denied:
+                memory.close()
+                raise
+            memory._background = Background(
+                lambda: memory._house, Allowance(), memory._follow, chosen=recipe is not None
+            )
         return memory
 
     def held_by(self, key: str) -> Memory:
@@ -683,10 +690,7 @@ class Memory(Keeping):
         if self._background is not None:
             self._background.stop()
         if self._owner is None:
-            self._house.store.close()
-            close = getattr(self._house.model, "close", None)
-            if close is not None:
-                close()
+            self._house.let_go()
 
     def __enter__(self) -> Memory:
         return self

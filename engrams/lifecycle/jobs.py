@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from engrams.errors import BadSetting, EngramsError, NeedsExtra, NotFound, OverBudget, RateLimited, StoreError
+from engrams.errors import (
+    BadSetting,
+    CannotJoin,
+    EngramsError,
+    NeedsExtra,
+    NotFound,
+    OverBudget,
+    RateLimited,
+    StoreError,
+)
 from engrams.lifecycle import consolidating, embedding, rebuilding, upkeep
 from engrams.lifecycle.later import told
 from engrams.lifecycle.opening import CURRENT, House
@@ -189,13 +198,20 @@ class Background:
     """A thread that works through jobs as long as the memory is open.
 
     It also tells `follow` of a recipe that a rebuild, by a job or by another process, made the current one meanwhile.
+    `chosen`: the memory was opened with a recipe that its opener named, which holds until the next rebuild.
     """
 
     def __init__(
-        self, house: Callable[[], House], allowance: Allowance, follow: Callable[[Recipe], None]
+        self,
+        house: Callable[[], House],
+        allowance: Allowance,
+        follow: Callable[[Recipe], None],
+        *,
+        chosen: bool,
     ) -> None:
         self._house, self._allowance, self._follow = house, allowance, follow
-        self._current = house().store.setting(CURRENT)
+        # Not what is current now: a rebuild may have ended since the memory was opened with the recipe before.
+        self._current = house().store.setting(CURRENT) if chosen else house().recipe.name
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engrams-jobs", daemon=True)
         self._thread.start()
@@ -208,7 +224,8 @@ class Background:
             except (
                 StoreError,
                 NeedsExtra,
-            ):  # busy, closed, or a recipe that cannot run here: looked at again
+                CannotJoin,
+            ):  # busy, closed, a recipe that cannot run here: looked at again
                 worked = Worked()
             if not worked.done + worked.again + worked.dead:
                 self._over.wait(PAUSE)
@@ -218,7 +235,7 @@ class Background:
         changed = current not in (None, self._current, self._house().recipe.name)
         if changed and current is not None and current in CATALOGUE:
             self._follow(CATALOGUE[current])
-        self._current = current
+        self._current = current or self._current
 
     def stop(self) -> None:
         """Ends the thread after the job it is at."""

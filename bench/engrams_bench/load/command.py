@@ -44,7 +44,8 @@ def begin(db: Path, *options: str) -> tuple[subprocess.Popen[str], tuple[str, in
     )
     assert server.stdout is not None
     line = server.stdout.readline()
-    if not line:
+    if not line.startswith("http"):
+        server.kill()
         raise BenchError(f"the server ended with {server.wait()} before it served")
     url = urlsplit(line.strip())
     return server, (str(url.hostname), int(url.port or 0))
@@ -84,6 +85,7 @@ def run(clients: int, seconds: float, seed: int, folder: Path) -> dict[str, Any]
     """One whole run over a file in the folder; the result as it is written."""
     db = folder / "load.db"
     server, place = begin(db)
+    busy = os.getloadavg()[0]
     try:
         used, began = cpu_seconds(server.pid), time.perf_counter()
         log: Log = asyncio.run(drive(place, clients, seconds, seed))
@@ -106,6 +108,7 @@ def run(clients: int, seconds: float, seed: int, folder: Path) -> dict[str, Any]
         "search ms": milliseconds(log.searches),
         "server CPU seconds": round(used, 2),
         "server CPU ms per request": round(used * 1e3 / answered, 3),
+        "processes that ran before": round(busy, 1),
         "cores the server kept busy": round(used / wall, 2),
         "acknowledged": acknowledged,
         "lost": missing(db, log.acknowledged),

@@ -32,6 +32,8 @@ MEANINGS: Mapping[int, tuple[str, str, str]] = {
 EVERYWHERE = (400, 401, 402, 403, 405, 408, 409, 413, 415, 422, 429, 500, 501, 502, 503, 507)
 
 
+#: Paths whose bodies name ids.
+BY_ID = frozenset({"/feedback"})
 PROBLEM: dict[str, Any] = {
     "type": "object",
     "title": "Problem",
@@ -64,10 +66,13 @@ def describe(app: FastAPI) -> dict[str, Any]:
         for name in ("HTTPValidationError", "ValidationError"):  # the framework's own form, which nobody gets
             parts["schemas"].pop(name, None)
         parts["schemas"]["Problem"] = PROBLEM
+        # A right on a path, as a list of two: said in the words of every version of JSON Schema.
+        pair = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
+        parts["schemas"]["Key"]["properties"]["rights"]["items"] = pair
         parts["responses"] = {str(status): _response(status) for status in MEANINGS}
         for path, methods in made["paths"].items():
             for operation in methods.values():
-                for status in (*EVERYWHERE, *((404,) if "{" in path else ())):
+                for status in (*EVERYWHERE, *((404,) if "{" in path or path in BY_ID else ())):
                     operation["responses"][str(status)] = {"$ref": f"#/components/responses/{status}"}
         app.openapi_schema = made
     return app.openapi_schema

@@ -7,9 +7,9 @@ import multiprocessing
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from uvicorn import Config
 
-#: How often several processes are looked after, and how soon after its start one that ends has failed, in seconds.
-WATCH_SECONDS, FAILED_SECONDS = 0.2, 5.0
+#: How often several processes are looked after, in seconds.
+WATCH_SECONDS = 0.2
 #: How long requests in flight have to end once the server is told to stop, in seconds. What was answered is on disk.
 STOP_SECONDS = 20
 #: Connections that wait to be accepted; the kernel's own bound may be lower.
@@ -118,16 +118,40 @@ def run(serving: Serving, listening: socket.socket, started: Callable[[], None])
             _watch(serving, listening, started)
 
 
-def _serve(serving: Serving, listening: socket.socket, started: Callable[[], None] | None = None) -> None:
-    """One process that answers."""
+def _serve(serving: Serving, listening: socket.socket, started: Callable[[], None]) -> None:
+    """One process that answers, until it is asked to stop or the process that began it is gone."""
     from uvicorn import Server
 
-    for ask in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again once it has stopped
-        signal.signal(ask, _stopped)
+    stopping = threading.Event()
+    servers: list[Server] = []
+
+    def stop(_signal: int = 0, _frame: object = None) -> None:
+        stopping.set()
+        for server in servers:
+            server.should_exit = True
+
+    def stop_with(parent: multiprocessing.process.BaseProcess) -> None:
+        parent.join()  # also where it was killed and could say nothing
+        stop()
+
+    # uvicorn takes the signals over while it runs, and raises them again once it has stopped.
+    for ask in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ask, stop)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=stop_with, args=(parent,), daemon=True).start()
     app = application(serving)
-    if started is not None:
-        started()
-    Server(_config(serving, app)).run(sockets=[listening])
+    servers.append(Server(_config(serving, app)))
+    if stopping.is_set():
+        stop()
+    started()
+    servers[0].run(sockets=[listening])
+
+
+@dataclass(frozen=True)
+class _Worker:
+    process: multiprocessing.process.BaseProcess
+    ready: Event
 
 
 def _watch(serving: Serving, listening: socket.socket, started: Callable[[], None]) -> None:
@@ -141,26 +165,29 @@ def _watch(serving: Serving, listening: socket.socket, started: Callable[[], Non
         signal.signal(ask, lambda _signal, _frame: over.set())
     context = multiprocessing.get_context("spawn")
 
-    def begun() -> tuple[multiprocessing.process.BaseProcess, float]:
-        process = context.Process(target=_serve, args=(serving, listening))
+    def begun() -> _Worker:
+        ready = context.Event()
+        process = context.Process(target=_serve, args=(serving, listening, ready.set))
         process.start()
-        return process, time.monotonic()
+        return _Worker(process, ready)
 
-    processes = [begun() for _ in range(serving.workers)]
-    failed = False
-    started()
+    workers = [begun() for _ in range(serving.workers)]
+    failed = told = False
     while not over.wait(WATCH_SECONDS) and not failed:
-        for number, (process, since) in enumerate(processes):
-            if process.exitcode is not None:
-                failed = failed or time.monotonic() - since < FAILED_SECONDS
+        if not told and all(worker.ready.is_set() for worker in workers):
+            told = True
+            started()
+        for number, worker in enumerate(workers):
+            if worker.process.exitcode is not None:
+                failed = failed or not worker.ready.is_set()
                 if not failed and not over.is_set():
-                    processes[number] = begun()
-    for process, _ in processes:
-        process.terminate()
-    for process, _ in processes:
-        process.join()
+                    workers[number] = begun()
+    for worker in workers:
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join()
     if failed:
-        raise Unavailable("a worker process ended right after it began; what it said stands above")
+        raise Unavailable("a worker process ended before it could answer; what it said stands above")
 
 
 def application(serving: Serving, *, check: bool = False) -> FastAPI:
@@ -217,7 +244,3 @@ def _config(serving: Serving, app: FastAPI) -> Config:
         ssl_certfile=serving.tls_cert,
         ssl_keyfile=serving.tls_key,
     )
-
-
-def _stopped(_signal: int, _frame: object) -> None:
-    """Nothing is left to do: uvicorn has stopped when it raises the signal again."""
