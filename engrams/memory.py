@@ -154,9 +154,7 @@ class Memory(Keeping):
             except Denied:
                 memory.close()
                 raise
-            memory._background = Background(
-                lambda: memory._house, Allowance(), memory._follow, chosen=recipe is not None
-            )
+            memory._background = Background(lambda: memory._house, Allowance(), memory._follow)
         return memory
 
     def held_by(self, key: str) -> Memory:
@@ -690,7 +688,10 @@ class Memory(Keeping):
         if self._background is not None:
             self._background.stop()
         if self._owner is None:
-            self._house.let_go()
+            self._house.store.close()
+            close = getattr(self._house.model, "close", None)
+            if close is not None:
+                close()
 
     def __enter__(self) -> Memory:
         return self

@@ -274,6 +274,18 @@ def test_a_writer_writes_below_its_path(memory: Memory, place: Path) -> None:
     assert f"agent key:{key.id}" in actors
 
 
+def test_jobs_of_the_whole_memory_are_not_worked_through_with_a_lesser_key(
+    memory: Memory, place: Path
+) -> None:
+    for rights, allowed in (({"acme/*": "admin"}, False), ({"*": "write"}, False), ({"*": "admin"}, True)):
+        key = memory.create_key("worker", rights)
+        if allowed:
+            Memory.open(place, key=key.secret, background=True).close()
+            continue
+        with pytest.raises(Denied, match="'background' needs that"):
+            Memory.open(place, key=key.secret, background=True)
+
+
 def test_an_administrator_does_everything(memory: Memory, place: Path) -> None:
     key = memory.create_key("chief", {"*": "admin"})
     with Memory.open(place, key=key.secret) as guarded:
