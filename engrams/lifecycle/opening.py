@@ -121,6 +121,12 @@ class House:
             raise NeedsExtra(f"the recipe {recipe.name!r}", "embed")
         return replace(self, recipe=recipe, embedding=embedding_step(recipe))
 
+    def let_go(self) -> None:
+        """Closes the store and the connections to models; a model that the caller brought is the caller's to close."""
+        self.store.close()
+        if isinstance(self.model, Asking):
+            self.model.close()
+
     def model_name(self, operation: str) -> str:
         """The model that answers an operation; "none" where there is none, "own" where it has no name."""
         if isinstance(self.model, Asking):

@@ -71,12 +71,14 @@ def resolve_chat(
         given: ChatModel = value  # type: ignore[assignment]
         return given
     own = {name: endpoint_of(model, environ, timeout) for name, model in (operations or {}).items()}
+    endpoint = endpoint_of(value, environ, timeout)
     return Asking.over(
-        endpoint_of(value, environ, timeout),
+        endpoint,
         count,
         operations=own,
         answers=answers_of(cache),
         concurrency=concurrency,
+        owned=(*own.values(), *((endpoint,) if isinstance(value, str) else ())),
     )
 
 

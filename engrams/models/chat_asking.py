@@ -52,6 +52,7 @@ class Asking:
     concurrency: int = CONCURRENCY
     sleep: Callable[[float], None] = time.sleep
     spent: Callable[[Usage], None] | None = None
+    owned: tuple[Endpoint, ...] = ()
     _open: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(CONCURRENCY))
 
     @classmethod
@@ -76,8 +77,8 @@ class Asking:
         return self.endpoint.name
 
     def close(self) -> None:
-        """Lets go of the connections of its endpoints."""
-        for endpoint in (self.endpoint, *self.operations.values()):
+        """Lets go of the connections of endpoints that were made for it; those that a caller brought are the caller's."""
+        for endpoint in self.owned:
             close = getattr(endpoint, "close", None)
             if close is not None:
                 close()

@@ -369,3 +369,20 @@ def test_a_model_object_of_ones_own_is_counted_and_bounded(
     bounded.add("two")
     assert bounded.work().again == 1
     assert own.asked == 1
+
+
+def test_a_model_that_the_caller_brought_stays_open(tmp_path: Path) -> None:
+    class Mine:
+        name, closed = "mine", False
+
+        def complete(self, request: Request) -> Reply:
+            return Reply(json.dumps(noting(request)))
+
+        def close(self) -> None:
+            self.closed = True
+
+    mine = Mine()
+    with Memory.open(tmp_path / "m.db", NOTES, model=mine) as memory:
+        memory.add("one")
+        assert memory.work().done == 1
+    assert not mine.closed

@@ -227,10 +227,10 @@ def test_names_and_keys(serve: Any) -> None:
     assert made.name == f"openai:toy@{server.url}"
     made.ask(TALK)
     assert "secret" not in str(server.heard[0].headers)  # a vendor's key goes to the vendor's address only
-    other = closing(resolve_chat(f"anthropic:toy@{server.root}", words, environ={"ENGRAMS_MODEL_KEY": "own"}))
+    other = closing(resolve_chat(f"anthropic:toy@{server.root}", words, environ={"ENGRAMS_MODEL_KEY": "key-of-mine"}))
     other.ask(TALK)
-    assert server.heard[1].headers["authorization"] == "Bearer own"
-    assert "own" not in repr(other)
+    assert server.heard[1].headers["authorization"] == "Bearer key-of-mine"
+    assert "key-of-mine" not in repr(other)
 
 
 def test_a_client_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
