@@ -39,13 +39,16 @@ from engrams.ports.chat import (
 from engrams.ports.indexing import Index, View
 from engrams.ports.jobs import Jobs
 from engrams.ports.models import Clock, Embedder, Tokenizer, TokenTable
+from engrams.ports.payloads import CACHES, GRACE, Blob, Payloads
 from engrams.ports.storing import Commit, Mark, Revised, Store, Where
 
 __all__ = [
     "Account",
     "Answer",
     "Ask",
+    "Blob",
     "Bool",
+    "CACHES",
     "ChatModel",
     "Clock",
     "Commit",
@@ -55,6 +58,7 @@ __all__ = [
     "EntryColumns",
     "EntryRow",
     "Float32",
+    "GRACE",
     "HAS_ATTACHMENT",
     "IS_QUESTION",
     "Index",
@@ -64,6 +68,7 @@ __all__ = [
     "Mark",
     "OPEN_END",
     "OPEN_START",
+    "Payloads",
     "PromptText",
     "Reply",
     "Request",
