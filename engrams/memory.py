@@ -688,10 +688,7 @@ class Memory(Keeping):
         if self._background is not None:
             self._background.stop()
         if self._owner is None:
-            self._house.store.close()
-            close = getattr(self._house.model, "close", None)
-            if close is not None:
-                close()
+            self._house.let_go()
 
     def __enter__(self) -> Memory:
         return self
