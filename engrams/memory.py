@@ -25,6 +25,7 @@ from engrams.lifecycle import (
     undoing,
     writing,
 )
+from engrams.lifecycle.access import Key
 from engrams.lifecycle.comparing import Compared
 from engrams.lifecycle.consolidating import Consolidated
 from engrams.lifecycle.feedback import Marks
@@ -36,6 +37,7 @@ from engrams.lifecycle.looking import Day, Neighbourhood, Timeline
 from engrams.lifecycle.migrating import Moved, local_server, migrate
 from engrams.lifecycle.opening import open_house
 from engrams.lifecycle.rebuilding import Rebuilt
+from engrams.lifecycle.retention import Rule
 from engrams.lifecycle.scopes import Scopes, resolve
 from engrams.lifecycle.spending import Estimate
 from engrams.ports import Clock, Spending, Tokenizer
@@ -154,7 +156,9 @@ class Memory(Keeping):
             except Denied:
                 memory.close()
                 raise
-            memory._background = Background(lambda: memory._house, Allowance(), memory._follow)
+            memory._background = Background(
+                lambda: memory._house, Allowance(), memory._follow, chosen=recipe is not None
+            )
         return memory
 
     def held_by(self, key: str) -> Memory:
@@ -715,4 +719,25 @@ class Memory(Keeping):
         return resolve(given, writing=writing, default=self._house.namespace)
 
 
-__all__ = ["Imported", "Memory", "Moved", "Query", "local_server", "migrate", "new_encryption_key"]
+#: What doors take from here beside `Memory`: what its calls are given and give.
+__all__ = [
+    "Compared",
+    "Consolidated",
+    "Day",
+    "Estimate",
+    "Imported",
+    "Key",
+    "Marks",
+    "Memory",
+    "Moved",
+    "Neighbourhood",
+    "Query",
+    "Rebuilt",
+    "Recipe",
+    "Rule",
+    "Spending",
+    "Timeline",
+    "local_server",
+    "migrate",
+    "new_encryption_key",
+]

@@ -84,13 +84,19 @@ def generate(name: str) -> str:
     """One whole file, formatted."""
     waits = name == "AsyncClient"
     trees = [ast.parse(path.read_text("utf-8")) for path in SOURCES]
-    imports = [
+    front = next(
+        n.value
+        for n in trees[0].body
+        if isinstance(n, ast.Assign)
+        and ast.unparse(n.targets[0]) == "__all__"
+        and isinstance(n.value, ast.List)
+    )
+    kept = [ast.literal_eval(n) for n in front.elts]
+    imports = [f"    from engrams.memory import {', '.join(kept)}"]
+    imports += [
         "    " + ast.unparse(n)
-        for tree in trees
-        for n in tree.body
-        if isinstance(n, ast.ImportFrom)
-        and (n.module or "").startswith("engrams.")
-        and n.module != "engrams.lifecycle"
+        for n in trees[0].body
+        if isinstance(n, ast.ImportFrom) and n.module == "engrams.records"
     ]
     classes = [
         n

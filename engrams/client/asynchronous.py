@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING, Literal
 from engrams.client.speaking import AsyncSpeaking
 
 if TYPE_CHECKING:
-    from engrams.lifecycle.access import Key
-    from engrams.lifecycle.comparing import Compared
-    from engrams.lifecycle.consolidating import Consolidated
-    from engrams.lifecycle.feedback import Marks
-    from engrams.lifecycle.importing import Imported
-    from engrams.lifecycle.looking import Day, Neighbourhood, Timeline
-    from engrams.lifecycle.rebuilding import Rebuilt
-    from engrams.lifecycle.retention import Rule
-    from engrams.lifecycle.spending import Estimate
-    from engrams.ports import Spending
-    from engrams.recipe import Recipe
+    from engrams.memory import (
+        Compared,
+        Consolidated,
+        Day,
+        Estimate,
+        Imported,
+        Key,
+        Marks,
+        Neighbourhood,
+        Rebuilt,
+        Recipe,
+        Rule,
+        Spending,
+        Timeline,
+    )
     from engrams.records import (
         Context,
         Deletion,

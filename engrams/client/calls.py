@@ -68,22 +68,22 @@ def _of(kind: Any) -> Callable[[], Any]:
     return lambda: kind
 
 
-def _in(room: str, name: str) -> Callable[[], Any]:
+def _in(name: str) -> Callable[[], Any]:
     """A type that only few answers need, loaded with the first."""
-    return lambda: getattr(import_module(f"engrams.lifecycle.{room}"), name)
+    return lambda: getattr(import_module("engrams.memory"), name)
 
 
-def _list_in(room: str, name: str) -> Callable[[], Any]:
-    return lambda: list[_in(room, name)()]  # type: ignore[misc]
+def _list_in(name: str) -> Callable[[], Any]:
+    return lambda: list[_in(name)()]  # type: ignore[misc]
 
 
-_KEY, _RULE = _in("access", "Key"), _in("retention", "Rule")
+_KEY, _RULE = _in("Key"), _in("Rule")
 _RECEIPT, _DELETION, _NOTHING = _of(Receipt), _of(Deletion), _of(None)
 
 CALLS: Mapping[str, Call] = {
     "add": Call("POST", "/memories", _RECEIPT, again=True),
     "add_many": Call("POST", "/memories/bulk", _of(int), under="written"),
-    "import_file": Call("POST", "/import", _in("importing", "Imported"), slow=True),
+    "import_file": Call("POST", "/import", _in("Imported"), slow=True),
     "search": Call("POST", "/search", _of(list[Hit]), under="hits", again=True),
     "context": Call("POST", "/context", _of(Context), again=True),
     "explain": Call("POST", "/explain", _of(Context), again=True),
@@ -98,19 +98,15 @@ CALLS: Mapping[str, Call] = {
     "pin": Call("POST", "/memories/{id}/pin", _RECEIPT),
     "unpin": Call("POST", "/memories/{id}/unpin", _RECEIPT),
     "undo": Call("POST", "/memories/{id}/undo", _RECEIPT),
-    "around": Call("GET", "/memories/{id}/around", _in("looking", "Neighbourhood"), again=True),
-    "timeline": Call("GET", "/timeline", _in("looking", "Timeline"), again=True),
+    "around": Call("GET", "/memories/{id}/around", _in("Neighbourhood"), again=True),
+    "timeline": Call("GET", "/timeline", _in("Timeline"), again=True),
     "count_tokens": Call("POST", "/tokens", _of(list[int]), under="tokens", again=True),
-    "spent": Call("GET", "/spent", _list_in("looking", "Day"), under="days", again=True),
-    "costs": Call("GET", "/costs", _list_in("spending", "Spending"), under="costs", again=True),
-    "estimate": Call("GET", "/estimate", _in("spending", "Estimate"), again=True, slow=True),
-    "rebuild": Call("POST", "/rebuild", _in("rebuilding", "Rebuilt"), slow=True, always=(("wait", True),)),
-    "compare": Call(
-        "POST", "/compare", _list_in("comparing", "Compared"), under="compared", again=True, slow=True
-    ),
-    "consolidate": Call(
-        "POST", "/consolidate", _in("consolidating", "Consolidated"), slow=True, always=(("wait", True),)
-    ),
+    "spent": Call("GET", "/spent", _list_in("Day"), under="days", again=True),
+    "costs": Call("GET", "/costs", _list_in("Spending"), under="costs", again=True),
+    "estimate": Call("GET", "/estimate", _in("Estimate"), again=True, slow=True),
+    "rebuild": Call("POST", "/rebuild", _in("Rebuilt"), slow=True, always=(("wait", True),)),
+    "compare": Call("POST", "/compare", _list_in("Compared"), under="compared", again=True, slow=True),
+    "consolidate": Call("POST", "/consolidate", _in("Consolidated"), slow=True, always=(("wait", True),)),
     "schedule": Call("POST", "/jobs", _of(str | None), under="id", again=True),
     "jobs": Call("GET", "/jobs", _of(list[Job]), under="jobs", again=True),
     "retry_job": Call("POST", "/jobs/{id}/retry", _NOTHING),
@@ -121,12 +117,12 @@ CALLS: Mapping[str, Call] = {
     "export": Call("GET", "/export", _NOTHING, again=True, slow=True),
     "restore": Call("POST", "/restore", _of(int), under="restored", slow=True),
     "retain": Call("PUT", "/rules", _RULE, again=True),
-    "rules": Call("GET", "/rules", _list_in("retention", "Rule"), under="rules", again=True),
+    "rules": Call("GET", "/rules", _list_in("Rule"), under="rules", again=True),
     "apply_retention": Call("POST", "/retention", _DELETION, again=True, slow=True),
     "audit": Call("GET", "/audit", _of(Page[Any]), again=True),
     "verify_audit": Call("GET", "/audit/verify", _of(list[Problem]), under="problems", again=True, slow=True),
     "create_key": Call("POST", "/keys", _KEY),
-    "list_keys": Call("GET", "/keys", _list_in("access", "Key"), under="keys", again=True),
+    "list_keys": Call("GET", "/keys", _list_in("Key"), under="keys", again=True),
     "revoke_key": Call("DELETE", "/keys/{id}", _KEY, again=True),
 }
 
