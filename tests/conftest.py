@@ -112,6 +112,7 @@ FULL_RUN = (
     "tests/contracts/",
     "tests/rooms/store/",
     "tests/doors/test_cli",
+    "tests/doors/test_proxy",
     "tests/doors/test_inspector",
     "tests/doors/test_hooks_kill",
     "tests/doors/test_mcp.py",

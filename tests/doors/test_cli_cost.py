@@ -33,6 +33,8 @@ def test_costs_are_shown_by_line_and_added_up(asked: Engrams) -> None:
     found = asked("cost", "--json").json
     assert [line["namespace"] for line in found] == ["ada", "ben"]
     assert found[0]["usage"]["money"] is None
+    assert [row[1] for row in asked("cost", "--user", "ben").rows] == ["ben"]
+    assert asked("cost", "--namespace", "be/*").rows == []
     assert asked("cost", "--days", "0").code == 2
 
 

@@ -32,10 +32,11 @@ def cost(call: Call, /, days: int, by: str) -> None:
     """What language models took: tokens, calls, seconds, money, by day, namespace, operation and model.
 
     Set prices per million tokens with ENGRAMS_MODEL_PRICES="MODEL=in/out"; without one, money is unknown. In a pipe: what it is
-    of, calls, tokens in, tokens out, seconds, money, answers that were remembered.
+    of, calls, tokens in, tokens out, seconds, money, answers that were remembered. --namespace and --user show theirs alone.
     """
+    wanted = "/".join(part for part in (call.given.get("namespace"), call.given.get("user")) if part)
     with call.memory() as memory:
-        lines = memory.costs(days=days)
+        lines = [line for line in memory.costs(days=days) if _lies_in(line.namespace, wanted)]
     if call.out.as_json:
         call.out.json(lines)
         return
@@ -62,6 +63,11 @@ def cost(call: Call, /, days: int, by: str) -> None:
     call.out.table([*heads, *numbers], rows, right=numbers)
     calls = sum(line.usage.calls for line in lines)
     call.out.note(f"{counted(calls, 'call')} of language models in {counted(days, 'day')}.")
+
+
+def _lies_in(namespace: str, path: str) -> bool:
+    """Whether a namespace is the one that was asked for, or below it with `/*`; any where none was asked for."""
+    return path in ("", namespace) or (path.endswith("/*") and namespace.startswith(path[:-1]))
 
 
 def _name(line: Any, by: str) -> tuple[str, ...]:
