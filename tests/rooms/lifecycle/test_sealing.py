@@ -210,15 +210,18 @@ def test_what_is_covered_and_what_is_not_is_what_the_page_says(sealed: Memory, t
 def test_filters_over_metadata_mean_what_they_mean_in_a_plain_memory(sealed: Memory, tmp_path: Path) -> None:
     with Memory.open(tmp_path / "plain.db") as plain:
         for memory in (sealed, plain):
-            for n in range(40):
-                extra = (
-                    {"n": n, "tags": ["even" if n % 2 == 0 else "odd"], "deep": {"er": str(n)}} if n else {}
-                )
-                memory.add(
-                    {"role": "user", "content": f"kettle number {n}", "name": "Ann" if n % 3 else "Bob"},
-                    metadata=extra,
-                    occurred_at=f"2024-01-{1 + n % 28:02}",
-                )
+            memory.add_many(
+                {
+                    "role": "user",
+                    "content": f"kettle number {n}",
+                    "name": "Ann" if n % 3 else "Bob",
+                    "metadata": {"n": n, "tags": ["odd" if n % 2 else "even"], "deep": {"er": str(n)}}
+                    if n
+                    else {},
+                    "timestamp": f"2024-01-{1 + n % 28:02}",
+                }
+                for n in range(40)
+            )
         asked: list[dict[str, Any]] = [
             {"n": 7},
             {"n": {"gte": 30, "lt": 33}},
@@ -252,8 +255,7 @@ def test_filters_over_metadata_mean_what_they_mean_in_a_plain_memory(sealed: Mem
 
 
 def test_pages_of_filtered_entries_go_on_where_they_stopped(sealed: Memory) -> None:
-    for n in range(30):
-        sealed.add(f"kettle {n}", metadata={"n": n})
+    sealed.add_many({"role": "user", "content": f"kettle {n}", "metadata": {"n": n}} for n in range(30))
     told, cursor = [], None
     while True:
         page = sealed.log(filters={"n": {"gte": 4}}, limit=7, cursor=cursor)
@@ -429,6 +431,32 @@ def test_an_encrypted_copy_holds_everything(tmp_path: Path, monkeypatch: pytest.
         assert copy.search("quokka", namespace="a/b")[0].text == SECRET + " Still."
         assert copy.add(SECRET, namespace="a/b", idempotency_key="once").repeated
         assert copy.check() == []
+
+
+def test_payloads_go_into_an_encrypted_copy_and_out_in_a_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, raw = tmp_path / "copy", RARE[0].encode() * 300_000
+    folder.mkdir()
+    with Memory.open(tmp_path / "plain.db") as memory:
+        store = memory._house.store
+        digest = store.payloads.put("acme/alice", [raw])
+        event = said("x")
+        store.commit(commit_of([event], [from_event(event, payload=Payload(digest, len(raw), "x/y"))]))
+        memory.encrypted_copy(folder / "m.db", KEY)
+        wanted = memory.export_container(tmp_path / "plain.engrams").digest
+    assert RARE[0].encode() not in shelved(folder)
+    monkeypatch.setenv("ENGRAMS_KEY", KEY)
+    with Memory.open(folder / "m.db") as copy:
+        assert b"".join(copy._house.store.payloads.open("acme/alice", digest)) == raw
+        assert copy.export_container(tmp_path / "sealed.engrams").digest == wanted
+        copy.backup(folder / "backup-of-m.db")
+        copy.delete(event.id)
+        assert copy._house.store.payloads.list() == []
+    with Memory.open(folder / "backup-of-m.db") as backup:
+        assert backup._house.store.payloads.size("acme/alice", digest) == len(raw)
+        assert backup._house.store.check() == []
+    assert RARE[0].encode() not in shelved(folder)
 
 
 def test_a_change_of_key_changes_who_can_read(
