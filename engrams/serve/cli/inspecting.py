@@ -22,6 +22,7 @@ def ui(call: Call, /, port: int, no_browser: bool) -> None:
     The address opens it once, in one browser. Runs until Ctrl-C. Needs: pip install 'engrams[serve]'.
     """
     from engrams.memory import Memory
+    from engrams.serve.hooks.draining import drain_quietly
     from engrams.serve.inspector.running import inspector
 
     missing = call.missing()
@@ -30,6 +31,7 @@ def ui(call: Call, /, port: int, no_browser: bool) -> None:
             f'there is no memory at {missing} yet; make one with: engrams add "some text" --db {shown_path(missing)}'
         )
     with Memory.open(call.given.get("db"), actor="inspector") as memory, inspector(memory, port) as opened:
+        drain_quietly(memory, call.place())
         if call.out.as_json:
             call.out.json({"url": opened.url, "port": opened.port})
         else:

@@ -198,10 +198,13 @@ def application(serving: Serving, *, check: bool = False) -> FastAPI:
         StoreError: the memory cannot be opened.
     """
     from engrams.memory import Memory
+    from engrams.serve.hooks.draining import drain_quietly
     from engrams.serve.rest.app import create_app
 
     memory = Memory.open(serving.db, actor="rest", background=not check)
     try:
+        if not check:
+            drain_quietly(memory, serving.db)
         if serving.workers > 1 and memory.location == IN_MEMORY:
             raise UsageError("several workers cannot share ':memory:'; give --db PATH, or --workers 1")
         if serving.keys and not any(key.revoked_at is None for key in memory.list_keys()):
