@@ -23,7 +23,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
 def write_house(folder: Path, root: Path, modules: dict[str, str]) -> None:
     """Packages of the same names under the same contracts, with only the modules given."""
     (folder / "pyproject.toml").write_text((root / "pyproject.toml").read_text("utf-8"), "utf-8")
-    least = dict.fromkeys(("errors", "records", "serve/__init__", "../engrams_bench/__init__"), "")
+    least = dict.fromkeys(("errors", "records", "client", "serve/__init__", "../engrams_bench/__init__"), "")
     for name, text in ({"__init__": ""} | least | modules).items():
         path = folder / "engrams" / (name + ".py")
         path.parent.mkdir(parents=True, exist_ok=True)
