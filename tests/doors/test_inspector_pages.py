@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from engrams import Memory
-from tests.doors.inspecting import PHONE, SAMPLE, Site, Visit, browsing, running, visiting
+from engrams.serve.rest.app import create_app
+from tests.doors.inspecting import PHONE, SAMPLE, Breakable, Site, Visit, browsing, running, visiting
+from tests.doors.rest_server import running as serving
 
 QUESTION = "When+do+we+get+the+keys%3F"
 ANSWER = "we get the keys on the twenty-seventh of June"
@@ -143,7 +147,7 @@ def test_a_server_that_is_gone_is_told(browser: Browser) -> None:
         visit.to("#/jobs")
         visit.context.set_offline(True)
         visit.page.get_by_role("link", name="Costs").click()
-        expect(visit.page.get_by_role("alert")).to_contain_text("The server does not answer")
+        expect(visit.page.get_by_role("alert").first).to_contain_text("The server does not answer")
 
 
 def test_the_whole_page_is_walked_by_keyboard(visit: Visit) -> None:
@@ -347,6 +351,27 @@ def test_two_recipes_and_two_namespaces_are_chosen(visit: Visit) -> None:
     expect(visit.settled().locator(".two h2")).to_have_text(["engrams", "full-context"])
     page.get_by_label("Namespace").select_option("zoe")
     expect(page.locator(".two")).to_contain_text("Lunch was soup.")
+
+
+def test_a_server_that_asks_for_a_key_is_given_one(browser: Browser, tmp_path: Path) -> None:
+    with Memory.open(tmp_path / "memory.db", embedder="none") as memory:
+        memory.add("Of Ada.", namespace="ada")
+        memory.add("Of Ben.", namespace="ben")
+        secret = str(memory.create_key("reader", {"ada": "read"}).secret)
+        with serving(create_app(memory, keys=True)) as address:
+            site = Site(memory, Breakable(memory), address, urlsplit(address).port or 0, "unused=1")
+            with visiting(browser, site) as visit:
+                page = visit.to("#/timeline")
+                page.get_by_label("Key").fill("engrams_wrong")
+                page.get_by_role("button", name="Open").click()
+                expect(page.locator("main")).to_contain_text("this key opens nothing here")
+                page.get_by_label("Key").fill(secret)
+                page.get_by_role("button", name="Open").click()
+                expect(page.locator(".entry")).to_contain_text("Of Ada.")
+                assert page.get_by_label("Namespace").locator("option").all_inner_texts() == ["ada"]
+                other = visit.to("#/timeline?ns=ben")
+                expect(other.get_by_role("alert").first).to_contain_text("may not read ben")
+                assert visit.sound() == []
 
 
 def test_light_and_dark_are_chosen_and_kept(browser: Browser, full: Site) -> None:

@@ -10,6 +10,7 @@ export interface Spot {
 
 const ROUNDS = 300;
 const LENGTH = 110; // of a tie at rest
+const WIDER = 1.25; // screens are
 const GOLDEN = Math.PI * (3 - Math.sqrt(5)); // turns that fill a disc evenly
 
 export function layout(graph: Neighbourhood): Map<string, Spot> {
@@ -49,5 +50,5 @@ export function layout(graph: Neighbourhood): Map<string, Spot> {
       spot.y += (pull[i]!.y / far) * Math.min(far, heat);
     });
   }
-  return new Map(graph.nodes.map((node, i) => [node.id, spots[i]!]));
+  return new Map(graph.nodes.map((node, i) => [node.id, { x: spots[i]!.x * WIDER, y: spots[i]!.y / WIDER }]));
 }

@@ -221,10 +221,10 @@ export interface Spending {
   usage: { calls: number; tokens_in: number; tokens_out: number; seconds: number; money: number | null };
 }
 
-export interface Costs {
-  days: { day: string; jobs: number; tokens: number }[];
-  costs: Spending[];
-  stats: Stats;
+export interface Spent {
+  day: string;
+  jobs: number;
+  tokens: number;
 }
 
 export interface RecipeCard {

@@ -1,7 +1,7 @@
 import { get } from "../api";
 import type { ViewProps } from "../app";
 import { Empty, Facts, Page, Shown, useAsk, Wide } from "../parts";
-import type { Context, Costs as Kept, Price, Spending, Stats } from "../records";
+import type { Context, Price, Spending, Spent, Stats } from "../records";
 import { bytes, counted, milliseconds, number } from "../text";
 
 const NOTED = "engrams-contexts"; // the store keeps no price of a question: this tab remembers those it asked itself
@@ -29,25 +29,21 @@ export function noteContext(context: Context): void {
 const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
 
 export function Costs({ start }: ViewProps) {
-  const kept = useAsk("costs", async (signal): Promise<Kept> => {
-    const [{ days }, { costs }, stats] = await Promise.all([
-      get<Pick<Kept, "days">>("/spent", { days: DAYS }, signal),
-      get<Pick<Kept, "costs">>("/costs", { days: DAYS }, signal),
-      get<Stats>("/stats", {}, signal),
-    ]);
-    return { days, costs, stats };
-  });
+  // Three questions, since a key may be allowed one and not the other.
+  const models = useAsk("models", (signal) => get<{ costs: Spending[] }>("/costs", { days: DAYS }, signal));
+  const jobs = useAsk("jobs", (signal) => get<{ days: Spent[] }>("/spent", { days: DAYS }, signal));
+  const stats = useAsk("stats", (signal) => get<Stats>("/stats", {}, signal));
   return (
     <Page title="Costs" lead="What this memory has cost, as far as it can tell: models, time, room.">
-      <Shown of={kept} what="the costs">
-        {(found) => (
-          <>
-            <Models lines={found.costs} />
-            <Contexts />
-            <JobsOfDays days={found.days} />
-            <Room of={found} embedder={start.embedder} />
-          </>
-        )}
+      <Shown of={models} what="the costs of models">
+        {({ costs }) => <Models lines={costs} />}
+      </Shown>
+      <Contexts />
+      <Shown of={jobs} what="the jobs of these days">
+        {({ days }) => <JobsOfDays days={days} />}
+      </Shown>
+      <Shown of={stats} what="the room it takes">
+        {(found) => <Room stats={found} embedder={start.embedder} />}
       </Shown>
     </Page>
   );
@@ -109,7 +105,7 @@ function Models({ lines }: { lines: Spending[] }) {
   );
 }
 
-function JobsOfDays({ days }: { days: Kept["days"] }) {
+function JobsOfDays({ days }: { days: Spent[] }) {
   return (
     <section aria-labelledby="jobs">
       <h2 id="jobs">Jobs, last {DAYS} days</h2>
@@ -189,8 +185,7 @@ function Contexts() {
   );
 }
 
-function Room({ of, embedder }: { of: Kept; embedder: string | null }) {
-  const { stats } = of;
+function Room({ stats, embedder }: { stats: Stats; embedder: string | null }) {
   return (
     <section aria-labelledby="room">
       <h2 id="room">Room</h2>
