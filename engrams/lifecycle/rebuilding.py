@@ -81,6 +81,10 @@ def _renew(house: House, progress: Tell | None) -> tuple[int, int]:
         done += len(events)
         if progress is not None:
             progress(done, max(total, done))
+    gone = house.store.erased(sorted({s for e in (*new, *(e for e, _ in changes)) for s in e.sources}))
+    if gone:  # erased since their piece was derived
+        new = [e for e in new if gone.isdisjoint(e.sources)]
+        changes = [(e, change) for e, change in changes if gone.isdisjoint(e.sources)]
     if changes or new:
         _swap(house, at, changes, new, made)
     staging.drop(house)

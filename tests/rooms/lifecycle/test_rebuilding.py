@@ -169,6 +169,21 @@ def test_a_rebuild_of_the_recipe_in_use_goes_on_where_it_was_cut_off(
     assert store.check() == []
 
 
+def test_what_is_erased_while_it_is_derived_anew_does_not_come_back(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilding, "BATCH", 4)
+    added = [memory.add(f"thing {n}").event_ids[0] for n in range(8)]
+
+    def erased(done: int, total: int) -> None:
+        if done == 4:
+            memory.delete(added[1])
+
+    memory.rebuild(replace(ENGRAMS, write=Shout()), progress=erased)
+    assert sorted(texts(memory)) == [f"THING {n}" for n in range(8) if n != 1]
+    assert memory.check() == []
+
+
 def test_what_was_derived_before_a_cut_is_not_derived_again(
     memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
