@@ -6,6 +6,8 @@ import threading
 from datetime import date
 from typing import Any
 
+import pytest
+
 from engrams import Memory
 from engrams.errors import OverBudget
 from engrams.lifecycle.ledger import Ledger, Limits
@@ -75,3 +77,17 @@ def test_processes_that_reach_the_limit_together_do_not_pass_it(place: str) -> N
     assert len(let) == 10
     for store in stores:
         store.close()
+
+
+def test_what_was_refused_is_not_kept_aside(place: str) -> None:
+    store = open_store(place)
+    ledger = Ledger(store, Ticking("2024-03-01"), {}, Limits(tokens=1000))
+    with pytest.raises(OverBudget) as caught:
+        ledger.reserve("toy", "extract", 1001, 0)
+    assert (caught.value.limit, caught.value.spent) == (1000, 1001)
+    under_way = ledger.reserve("toy", "extract", 900, 100)
+    with pytest.raises(OverBudget):
+        ledger.reserve("toy", "extract", 1, 0)
+    ledger.settle(under_way, "default", "toy", "extract", Usage(1, 400, 50))  # less than it might have been
+    ledger.reserve("toy", "extract", 500, 50)
+    store.close()
