@@ -16,6 +16,7 @@ from engrams_bench.load.command import PROGRAM, begin, missing
 from engrams_bench.load.drive import Log, drive
 
 from engrams import Memory
+from tests.postgres_server import SERVER
 
 CLIENTS, SECONDS = 50, 5.0
 
@@ -186,3 +187,18 @@ def test_workers_end_with_the_process_that_began_them(tmp_path: Path) -> None:
         threading.Event().wait(0.05)
     else:
         pytest.fail("a worker still listens")
+
+
+def test_two_processes_over_one_postgres_lose_nothing() -> None:
+    db = SERVER.fresh()
+    server, place = begin(db, "--workers", "2")
+    try:
+        log = asyncio.run(drive(place, 8, 2.0, seed=3))
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(timeout=60) == 0
+    finally:
+        server.kill()
+        server.communicate()
+    assert log.errors == []
+    assert len(log.adds) >= 8
+    assert missing(db, log.acknowledged) == []

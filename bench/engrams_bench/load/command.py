@@ -30,7 +30,7 @@ PROGRAM = (sys.executable, "-c", "import sys; from engrams.serve.cli import main
 PAGE = 10_000
 
 
-def begin(db: Path, *options: str) -> tuple[subprocess.Popen[str], tuple[str, int]]:
+def begin(db: Path | str, *options: str) -> tuple[subprocess.Popen[str], tuple[str, int]]:
     """A server of its own over a file; gives the process and its place once it listens.
 
     Raises:
@@ -57,7 +57,7 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def missing(db: Path, acknowledged: dict[str, list[str]]) -> list[str]:
+def missing(db: Path | str, acknowledged: dict[str, list[str]]) -> list[str]:
     """What was acknowledged and is not in the file."""
     lost: list[str] = []
     with Memory.open(db, embedder="none") as memory:
