@@ -24,6 +24,7 @@ from engrams.errors import BadSetting
 from engrams.models import scripted_wire as wire
 from engrams.models.scripted_wire import Heard, Said
 from engrams.ports import Reply, Request, ToolCall, Usage
+from engrams.schemas import smallest
 
 LARGEST = 64 * 2**20
 """Bytes of a request that are read."""
@@ -35,7 +36,8 @@ Script = Callable[[Heard], Said]
 class Rule:
     """Says something when a pattern is found in what was heard: the last message, or the system's words.
 
-    `times`: how often it applies (None: always). `status`, `headers` and `error` make it fail.
+    `times`: how often it applies (None: always). `status` and `headers` make it fail. `least`: where a schema is asked for, the least
+    that fits it, in place of `say`: enough to try how a recipe runs.
     """
 
     when: str
@@ -44,6 +46,7 @@ class Rule:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     times: int | None = None
+    least: bool = False
 
 
 class Rules:
@@ -56,7 +59,8 @@ class Rules:
 
     @classmethod
     def read(cls, path: str | Path) -> Rules:
-        """Rules of a file: a JSON list of objects with `when` and `say`, `calls` ([name, arguments]), `status`, `times`.
+        """Rules of a file: a JSON list of objects with `when` and `say`, `calls` ([name, arguments]), `status`,
+        `headers`, `times`, `least`.
 
         Raises:
             BadSetting: no such file, or no such list.
@@ -78,6 +82,8 @@ class Rules:
                 found = re.search(rule.when, asked, re.DOTALL)
                 if found is not None and (rule.times is None or self._used[i] < rule.times):
                     self._used[i] += 1
+                    if rule.least and heard.schema is not None:
+                        return Said(json.dumps(smallest(heard.schema)))
                     text = re.sub(r"\{(\d)\}", lambda slot, f=found: f[int(slot[1])] or "", rule.say)  # type: ignore[misc]
                     return Said(text, rule.calls, rule.status, dict(rule.headers))
         return Said("no rule of the script fits what was asked", status=500)

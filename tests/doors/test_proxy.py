@@ -205,11 +205,17 @@ def test_a_conversation_is_remembered_once_and_not_recalled_to_itself(
     ]
     sessions = {event.session for event in memory.log()}
     assert len(sessions) == 1
+    memory.add("The sail of the boat was sewn in Porto.")  # without a session of its own
+    assert (
+        cost(chat(client, first, "Answer 1.", second, "Answer 2.", "Where was the sail sewn?"))["memories"]
+        == "1"
+    )
+    remembered(memory, 7)
     elsewhere = chat(client, second)
     assert int(cost(elsewhere)["memories"]) >= 1  # another conversation is told of it
     assert "red sail" in upstream.heard[-1].last
-    remembered(memory, 6)
-    assert len({event.session for event in memory.log()}) == 2
+    remembered(memory, 9)
+    assert len({event.session for event in memory.log()}) == 3
 
 
 def test_an_answer_named_before_belongs_to_its_conversation(

@@ -21,7 +21,7 @@ from engrams.models.chat_asking import Asking
 from engrams.models.chat_openai import OpenAIChat
 from engrams.models.scripted import Rule, Rules, ScriptedServer
 from engrams.models.scripted_wire import Heard, Said
-from engrams.ports import Ask, Endpoint, Tool, ToolCall, Turn
+from engrams.ports import Ask, Endpoint, Tool, Turn
 from engrams.prompts import Prompt
 
 NAME = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
@@ -227,7 +227,9 @@ def test_names_and_keys(serve: Any) -> None:
     assert made.name == f"openai:toy@{server.url}"
     made.ask(TALK)
     assert "secret" not in str(server.heard[0].headers)  # a vendor's key goes to the vendor's address only
-    other = closing(resolve_chat(f"anthropic:toy@{server.root}", words, environ={"ENGRAMS_MODEL_KEY": "key-of-mine"}))
+    other = closing(
+        resolve_chat(f"anthropic:toy@{server.root}", words, environ={"ENGRAMS_MODEL_KEY": "key-of-mine"})
+    )
     other.ask(TALK)
     assert server.heard[1].headers["authorization"] == "Bearer key-of-mine"
     assert "key-of-mine" not in repr(other)
@@ -304,6 +306,11 @@ def test_rules_say_what_fits_and_fall_silent_when_none_does(tmp_path: Path) -> N
     assert [script(heard).status, script(heard).text] == [429, "Sun in Porto."]
     assert script(Heard("chat", messages=(("user", "look"),))).calls == (("look", {"at": "sea"}),)
     assert script(Heard("chat")).status == 500
+    least = Rules([Rule("", say="as text", least=True)])
+    assert (least(Heard("chat", schema=NAME)).text, least(Heard("chat")).text) == (
+        '{"name": "text"}',
+        "as text",
+    )
     for wrong in ("[1]", "{", '[{"if": "x"}]', '[{"say": "x"}]'):
         file.write_text(wrong)
         with pytest.raises(BadSetting, match="script"):
@@ -342,6 +349,3 @@ def _request(ask: Ask) -> Any:
     from engrams.models.chat_rendering import request_for
 
     return request_for(ask)
-
-
-__all__ = ["Rule", "ToolCall"]
