@@ -42,7 +42,7 @@ from engrams.lifecycle.scopes import Scopes, resolve
 from engrams.lifecycle.spending import Estimate
 from engrams.ports import Clock, Spending, Tokenizer
 from engrams.recipe import Recipe
-from engrams.recipes.catalogue import CATALOGUE, recipe_named
+from engrams.recipes.catalogue import CATALOGUE
 from engrams.records import (
     Context,
     Deletion,
@@ -687,6 +687,19 @@ class Memory(Keeping):
         """Every recipe by name."""
         return CATALOGUE
 
+    @staticmethod
+    def find_recipe(name: str) -> Recipe:
+        """The recipe that a name means: one of the catalogue, one that an installed package offers (entry points of the group
+        `engrams.recipes`), or `FILE.py:NAME`.
+
+        Raises:
+            UnknownName: there is none of that name; names the nearest.
+            BadSetting: the file or package holds no such recipe.
+        """
+        from engrams.lifecycle.finding import found_recipe
+
+        return found_recipe(name)
+
     def close(self) -> None:
         """Lets go of the store. What was acknowledged is on disk already."""
         if self._background is not None:
@@ -713,7 +726,7 @@ class Memory(Keeping):
     def _recipe(self, given: str | Recipe | None) -> Recipe:
         if given is None:
             return self._house.recipe
-        return given if isinstance(given, Recipe) else recipe_named(given)
+        return given if isinstance(given, Recipe) else self.find_recipe(given)
 
     def _scope(self, given: Scopes, *, writing: bool) -> Scope:
         return resolve(given, writing=writing, default=self._house.namespace)

@@ -22,13 +22,14 @@ from engrams.errors import (
     StoreError,
 )
 from engrams.lifecycle import consolidating, embedding, rebuilding, upkeep
+from engrams.lifecycle.finding import found_recipe
 from engrams.lifecycle.later import told
 from engrams.lifecycle.opening import CURRENT, House
 from engrams.lifecycle.replaying import catch_up, replay
 from engrams.lifecycle.telling import tell
 from engrams.lifecycle.upkeep import UPKEEP
 from engrams.recipe import Recipe
-from engrams.recipes.catalogue import CATALOGUE, recipe_named
+from engrams.recipes.catalogue import CATALOGUE
 from engrams.records import Job, new_event_id
 
 #: How long a worker holds a job without a sign of life, in seconds; it gives one three times as often.
@@ -126,7 +127,7 @@ def work(house: House, *, most: int | None = None, allowance: Allowance = Allowa
 def _attempt(house: House, job: Job, name: str) -> str:
     try:
         with _heartbeat(house, job, name):
-            recipe = house.recipe if job.recipe in ("", house.recipe.name) else recipe_named(job.recipe)
+            recipe = house.recipe if job.recipe in ("", house.recipe.name) else found_recipe(job.recipe)
             tokens = KINDS[job.kind](house.running(recipe), job)
     except EngramsError as failed:
         # A step's own failure comes as StepFailed; whatever is no error of ours ends the worker, and the lease runs out.

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
-from engrams.errors import BadSetting, CannotJoin, NeedsExtra, Unavailable, UsageError
+from engrams.errors import BadSetting, CannotJoin, NeedsExtra, Unavailable, UnknownName, UsageError
 from engrams.index import NamespaceIndex
 from engrams.lifecycle.access import Grant, granted
 from engrams.lifecycle.access_sealing import sealed, user_key
 from engrams.lifecycle.access_store import GuardedIndex, GuardedStore
+from engrams.lifecycle.finding import found_recipe
 from engrams.lifecycle.ledger import Ledger, Limits
 from engrams.lifecycle.telling import tell
 from engrams.models.chat import resolve_chat
@@ -24,7 +25,6 @@ from engrams.models.static_table import StaticTable, shipped_table
 from engrams.organise.embed import Embed
 from engrams.ports import ChatModel, Clock, Embedder, Index, Store, Tokenizer, Where
 from engrams.recipe import Recipe
-from engrams.recipes.catalogue import CATALOGUE, recipe_named
 from engrams.records import Scope
 from engrams.settings import Settings, default_path
 from engrams.step import Run, Trace, walk, without_model
@@ -186,7 +186,7 @@ def open_house(
         CannotJoin: the recipe needs a language model, and none is there.
         StoreError: the store cannot be opened; says why and what to do.
     """
-    named = recipe if isinstance(recipe, Recipe | None) else recipe_named(_text("recipe", recipe))
+    named = recipe if isinstance(recipe, Recipe | None) else found_recipe(_text("recipe", recipe))
     if not isinstance(actor, str) or not actor.strip():
         raise BadSetting("actor", actor, "a name for who acts, as the audit shows it")
     if path_or_url is None:
@@ -294,14 +294,17 @@ def _index_folder(store: Store) -> Path | None:
 def _current(store: Store, fallback: str) -> Recipe:
     """The recipe the memory was rebuilt with last, else the one named."""
     name = store.setting(CURRENT)
-    if name is not None and name not in CATALOGUE:
+    if name is None:
+        return found_recipe(_text("recipe", fallback))
+    try:
+        return found_recipe(name)
+    except UnknownName as cause:
         raise BadSetting(
             "recipe",
             name,
             "a recipe of this version; give the recipe it was rebuilt with as recipe=",
             store.location,
-        )
-    return recipe_named(name or _text("recipe", fallback))
+        ) from cause
 
 
 def _require_embedder(recipe: Recipe, found: Embedder | None, given: object) -> None:

@@ -48,14 +48,13 @@ def recipes(context: click.Context) -> None:
 @command
 @click.argument("name")
 def show(call: Call, /, name: str) -> None:
-    """The card of a recipe.
+    """The card of a recipe, also of one of your own (FILE.py:NAME).
 
     Paper, steps with their parameters, and how it differs from the paper.
     """
-    known = _catalogue()
-    if name not in known:
-        raise UnknownName("recipe", name, known)
-    recipe = known[name]
+    from engrams.memory import Memory
+
+    recipe = Memory.find_recipe(name)
     if call.out.as_json:
         call.out.json(
             {
