@@ -175,6 +175,7 @@ def test_tools_pass_untouched(client: Any, upstream: Upstream, memory: Memory) -
     call = first.choices[0].message.tool_calls[0]
     assert json.loads(call.function.arguments) == {"at": "pot"}
     assert upstream.heard[0].body["tools"] == [tool]
+    remembered(memory, 2)  # the question is remembered already, and is not recalled to its own conversation
     upstream.script = lambda heard: Said("It is there.")
     result = {"role": "tool", "tool_call_id": call.id, "content": "a key"}
     messages = [asked, first.choices[0].message.model_dump(exclude_none=True), result]
@@ -185,6 +186,36 @@ def test_tools_pass_untouched(client: Any, upstream: Upstream, memory: Memory) -
         sent[0]["content"] == upstream.heard[0].body["messages"][0]["content"]
     )  # the provider's cache of it holds
     assert remembered(memory, 3)[1:] == [("user", ASKED), ("assistant", "It is there.")]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_run_of_tools_is_one_conversation(
+    stream: bool, client: Any, upstream: Upstream, memory: Memory
+) -> None:
+    calls: list[Any] = [Said("", (("look", {"at": "pot"}),)), Said("It is there."), Said("A key.")]
+    upstream.script = lambda heard: calls[len(upstream.heard) - 1]
+    given: list[Any] = [{"role": "user", "content": ASKED}]
+    if stream:
+        with client.responses.stream(model="m", input=given) as events:
+            first = events.get_final_response()
+    else:
+        first = client.responses.create(model="m", input=given)
+    remembered(memory, 1)
+    call = first.output[0]
+    given += [call.model_dump(exclude_none=True, exclude={"parsed_arguments"})]
+    given += [{"type": "function_call_output", "call_id": call.call_id, "output": "a key"}]
+    raw = client.responses.with_raw_response.create(model="m", input=given)
+    assert cost(raw)["why"] == "nothing found"
+    given += [{"role": "assistant", "content": "It is there. "}, {"role": "user", "content": "What is?"}]
+    client.responses.create(model="m", input=given)
+    found = remembered(memory, 4)
+    assert found == [
+        ("user", ASKED),
+        ("assistant", "It is there."),
+        ("user", "What is?"),
+        ("assistant", "A key."),
+    ]
+    assert len({event.session for event in memory.log()}) == 1
 
 
 def test_a_conversation_is_remembered_once_and_not_recalled_to_itself(

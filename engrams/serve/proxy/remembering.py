@@ -142,7 +142,7 @@ class Remembering:
                 messages.append({"role": "assistant", "content": said})
             if not messages:
                 return
-            session = self.session_of(person, talk, said)
+            session = self.session_of(person, talk, said or ear.call)
             if ear.id and session:
                 self._know(ear.id, session)
             person.memory.add(messages, session=session, metadata={"source": "proxy"}, **person.scope)

@@ -61,7 +61,7 @@ class Talk:
         return {**self.body, "input": whole}
 
     def session(self, answer: str) -> str:
-        """A name for the conversation: its opening question and the first answer to it."""
+        """A name for the conversation: its opening question and the mark of the first answer to it."""
         first = self.opening if len(self.opening) == 2 else (*self.opening, answer)
         return "proxy-" + hashlib.sha256("\x1f".join(first).encode("utf-8", "replace")).hexdigest()[:16]
 
@@ -87,8 +87,7 @@ def talk_of(path: str, raw: bytes) -> Talk | None:
         return talk
     texts = {i: unfenced(text_of(items[i].get("content"))).strip() for i in people}
     opening = [texts[people[0]]]
-    answered = [text_of(item.get("content")) for item in items[people[0] :] if _role(item) == "assistant"]
-    opening += [text for text in answered if text.strip()][:1]
+    opening += [mark for item in items[people[0] :] if (mark := _mark(item))][:1]
     return Talk(
         body,
         at,
@@ -107,6 +106,16 @@ def _is_answer(item: Mapping[str, Any]) -> bool:
     return _role(item) in ("assistant", "tool") or str(item.get("type", "")).startswith("function_call")
 
 
+def _mark(item: Mapping[str, Any]) -> str:
+    """What tells an answer from others: its words, else the id of the first tool it calls; "" for what is no answer."""
+    if item.get("type") == "function_call":
+        return str(item.get("call_id", ""))
+    if _role(item) != "assistant":
+        return ""
+    words = unfenced(text_of(item.get("content"))).strip()
+    return words or next((str(call.get("id", "")) for call in item.get("tool_calls") or ()), "")
+
+
 def text_of(content: object) -> str:
     """The words of a message: a text, or its parts that are text."""
     if isinstance(content, str):
@@ -118,11 +127,12 @@ def text_of(content: object) -> str:
 
 @dataclass
 class Ear:
-    """Listens to an answer as it passes, whole or as events, and keeps the model's words and the answer's id."""
+    """Listens to an answer as it passes, whole or as events, and keeps the model's words, the answer's id, and that of its first call."""
 
     at: str
     stream: bool
     id: str = ""
+    call: str = ""
     _text: list[str] = field(default_factory=list)
     _held: bytearray = field(default_factory=bytearray)
     _length: int = 0
@@ -156,11 +166,15 @@ class Ear:
             self.id = self.id or str(found.get("id", ""))
             for choice in found.get("choices") or ():
                 if choice.get("index", 0) == 0:
-                    self._keep((choice.get("delta") or {}).get("content"))
+                    delta = choice.get("delta") or {}
+                    self._keep(delta.get("content"))
+                    self._called(delta.get("tool_calls"), "id")
         elif found.get("type") == "response.created":
             self.id = str((found.get("response") or {}).get("id", ""))
         elif found.get("type") == "response.output_text.delta":
             self._keep(found.get("delta"))
+        elif found.get("type") == "response.output_item.added":
+            self._called([found.get("item") or {}], "call_id")
 
     def _whole(self, raw: bytes) -> None:
         found = _object(raw)
@@ -169,11 +183,18 @@ class Ear:
         self.id = str(found.get("id", ""))
         if self.at == CHAT:
             for choice in (found.get("choices") or ())[:1]:
-                self._keep(text_of((choice.get("message") or {}).get("content")))
+                message = choice.get("message") or {}
+                self._keep(text_of(message.get("content")))
+                self._called(message.get("tool_calls"), "id")
         else:
             for item in found.get("output") or ():
                 if item.get("type") == "message":
                     self._keep(text_of(item.get("content")))
+                self._called([item], "call_id")
+
+    def _called(self, calls: Any, key: str) -> None:
+        for call in calls or ():
+            self.call = self.call or str(call.get(key) or "")
 
     def _keep(self, text: object) -> None:
         if isinstance(text, str) and self._length < MOST_REMEMBERED:
