@@ -116,6 +116,12 @@ FULL_RUN = (
     "tests/doors/test_inspector",
     "tests/doors/test_hooks_kill",
     "tests/doors/test_mcp.py",
+    "tests/doors/test_client.py",
+    "tests/doors/test_one_scenario.py",
+    "tests/doors/test_rest",
+    "tests/docs/test_commands_of_pages.py",
+    "tests/docs/test_examples.py",
+    "tests/papers/",
     "tests/bench/",
     "tests/rooms/models/",
 )
