@@ -2,7 +2,8 @@
 
 The journal holds all that learning needs: each verdict is an event about one engram, with the question, the shares of the
 signals that engram had, and those of the hits shown beside it. The scorer is derived from these events in their order; a new
-version rests on the version before it and on the events of one call.
+version rests on the version before it and on the events of one call. A recipe whose reranker learns maps of vectors has a
+scorer of its own, which says up to which verdict they have learnt; its events hold what that takes (`recall.residual`).
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from engrams.errors import BadSetting, Busy, NotFound, UsageError
+from engrams.errors import BadSetting, Busy, NeedsExtra, NotFound, UsageError
 from engrams.lifecycle.admitting import guarded
 from engrams.lifecycle.embedding import require_embedder
 from engrams.lifecycle.opening import House
 from engrams.ports import Commit, Entry, Revised, Where
 from engrams.recall.learnt import SHARE, WRITER, Learnt, Rerank, Verdict, factors_of, scorer_id
+from engrams.recall.residual import RerankResidual, is_lesson, lesson, maps_id
 from engrams.recipe import Recipe
 from engrams.records import (
     SCORER,
     Derived,
     Engram,
+    EngramId,
     Event,
     Hit,
+    Json,
     Message,
     Query,
     Receipt,
@@ -55,24 +59,27 @@ def feedback(house: House, asked: Query, cited: Marks, chosen: Marks, wrong: Mar
         UsageError: no verdict, two on one hit, or a recipe that does not learn.
         NotFound: an id that is not among what this question finds. Nothing was written.
     """
-    if learner_of(house.recipe) is None:
+    by_maps = _maps_of(house.recipe)
+    if by_maps is None and learner_of(house.recipe) is None:
         raise UsageError(
             f"the recipe {house.recipe.name!r} does not learn from feedback; open the memory with one that has a step "
-            "Rerank, such as 'engrams'"
+            "Rerank, such as 'engrams', or RerankResidual, such as 'rmm'"
         )
     marks = _marks(cited=cited, chosen=chosen, wrong=wrong)
     if not marks:
         raise UsageError("feedback: give the ids of hits as cited, chosen or wrong")
     require_embedder(house)
     text = asked.text if house.guard == "off" else guarded(house.guard, Message("user", asked.text)).content
-    shown, verdicts = _look_up(house, asked, marks)
+    found, verdicts = _look_up(house, asked, marks, 0 if by_maps is None else by_maps.among)
+    shown = found[: asked.limit]
     now = house.now(asked.scope.namespace)
     events = []
     for scored, verdict in verdicts:
-        alike = ("wrong",) if verdict == "wrong" else ("cited", "chosen")
-        same = {s.item.id for s, v in verdicts if v in alike}
-        beside = [s for s in shown if s.item.id not in same]
-        names = sorted(name for name in scored.parts if name != SHARE)
+        told = (
+            _shares(scored, verdict, shown, verdicts)
+            if by_maps is None
+            else _compared(house, text, scored, verdict, shown, found[: by_maps.among], verdicts)
+        )
         events.append(
             Event(
                 id=new_event_id(),
@@ -85,12 +92,7 @@ def feedback(house: House, asked: Query, cited: Marks, chosen: Marks, wrong: Mar
                 session=scored.item.session,
                 agent_id=scored.item.agent_id,
                 run_id=scored.item.run_id,
-                metadata={
-                    "verdict": verdict,
-                    "signals": names,
-                    "shares": _row(scored, names),
-                    "beside": [_row(s, names) for s in beside],
-                },
+                metadata=told,
                 target=scored.item.id,
             )
         )
@@ -98,22 +100,22 @@ def feedback(house: House, asked: Query, cited: Marks, chosen: Marks, wrong: Mar
 
 
 def keep(house: House, events: Sequence[Event]) -> Receipt:
-    """Journals feedback events of one namespace together with the scorer that follows from them."""
-    namespace = events[0].namespace
+    """Journals feedback events of one namespace and one learner together with the scorer that follows from them."""
+    id = _scorer_of(events[0])
     for attempt in range(1, ATTEMPTS + 1):
-        standing = _standing(house, namespace)
-        factors = _learnt(house, factors_of(standing.metadata) if standing else {}, events)
+        standing = _standing(house, id)
+        told = _told_by(house, events, standing.metadata if standing else {})
         try:
-            return _commit(house, namespace, standing, factors, events, journalled=tuple(events))
+            return _commit(house, id, standing, told, events, journalled=tuple(events))
         except (Busy, UsageError):
-            after = _standing(house, namespace)
+            after = _standing(house, id)
             if attempt == ATTEMPTS or (after and after.version) == (standing and standing.version):
                 raise
     raise AssertionError("unreachable")
 
 
 def relearn(house: House, namespace: str) -> bool:
-    """Derives a namespace's scorer from all feedback in the journal; whether it says something else than before."""
+    """Derives a namespace's scorers from all feedback in the journal; whether one says something else than before."""
     events: list[Event] = []
     after = 0
     while found := house.store.journal(
@@ -121,22 +123,79 @@ def relearn(house: House, namespace: str) -> bool:
     ):
         events += [event for _, event in found]
         after = found[-1][0]
-    standing = _standing(house, namespace)
-    factors = _learnt(house, {}, events)
-    if not events or (standing is not None and factors == factors_of(standing.metadata)):
-        return False
-    _commit(house, namespace, standing, factors, events, journalled=())
-    return True
+    changed = False
+    for id in (scorer_id(namespace), maps_id(namespace)):
+        mine = [event for event in events if _scorer_of(event) == id]
+        standing = _standing(house, id)
+        told = _told_by(house, mine, {}) if mine else {}
+        if mine and (standing is None or told != dict(standing.metadata)):
+            _commit(house, id, standing, told, mine, journalled=())
+            changed = True
+    return changed
 
 
 def taught(house: House, namespace: str) -> bool:
     """Whether a namespace has a scorer."""
-    return _standing(house, namespace) is not None
+    return any(_standing(house, id) is not None for id in (scorer_id(namespace), maps_id(namespace)))
 
 
 def learner_of(recipe: Recipe) -> Learnt | None:
-    """How a recipe learns from feedback; None where it does not."""
+    """How a recipe learns the weights of signals from feedback; None where it does not."""
     return next((step.by for _, step in walk(recipe.read) if isinstance(step, Rerank)), None)
+
+
+def _maps_of(recipe: Recipe) -> RerankResidual | None:
+    """The step of a recipe that learns maps of vectors from feedback; None where there is none."""
+    return next((step for _, step in walk(recipe.read) if isinstance(step, RerankResidual)), None)
+
+
+def _scorer_of(event: Event) -> EngramId:
+    return (maps_id if is_lesson(event) else scorer_id)(event.namespace)
+
+
+def _told_by(house: House, events: Sequence[Event], before: Mapping[str, Json]) -> dict[str, Json]:
+    """What a scorer says after some events (at least one) of its own, on top of what it said before."""
+    if is_lesson(events[0]):
+        return {"verdicts": int(before.get("verdicts", 0)) + len(events), "last": events[-1].id}
+    return {"factors": _learnt(house, factors_of(before), events)}
+
+
+def _shares(
+    scored: Scored[Engram],
+    verdict: Verdict,
+    shown: Sequence[Scored[Engram]],
+    verdicts: Sequence[tuple[Scored[Engram], Verdict]],
+) -> dict[str, Json]:
+    """What the journal keeps for weights of signals: the shares of the hit and of those beside it."""
+    alike = ("wrong",) if verdict == "wrong" else ("cited", "chosen")
+    same = {s.item.id for s, v in verdicts if v in alike}
+    names = sorted(name for name in scored.parts if name != SHARE)
+    return {
+        "verdict": verdict,
+        "signals": names,
+        "shares": _row(scored, names),
+        "beside": [_row(s, names) for s in shown if s.item.id not in same],
+    }
+
+
+def _compared(
+    house: House,
+    text: str,
+    scored: Scored[Engram],
+    verdict: Verdict,
+    shown: Sequence[Scored[Engram]],
+    among: Sequence[Scored[Engram]],
+    verdicts: Sequence[tuple[Scored[Engram], Verdict]],
+) -> dict[str, Json]:
+    """What the journal keeps for maps of vectors: what was compared, and what an answer that cited something passed over."""
+    if house.embedder is None:
+        raise NeedsExtra("learning from feedback on vectors", "embed")
+    marked = {s.item.id for s, _ in verdicts}
+    good = sum(v != "wrong" for _, v in verdicts)
+    passed = [] if verdict == "wrong" else [s.item.id for s in shown if s.item.id not in marked]
+    ids = dict.fromkeys([*(s.item.id for s in among), scored.item.id])
+    vector = house.embedder.embed([text])[0]
+    return lesson(verdict, list(ids), passed, max(good, 1), vector, house.embedder.fingerprint)
 
 
 def _learnt(house: House, factors: Mapping[str, float], events: Iterable[Event]) -> dict[str, float]:
@@ -152,24 +211,24 @@ def _learnt(house: House, factors: Mapping[str, float], events: Iterable[Event])
 
 def _commit(
     house: House,
-    namespace: str,
+    id: EngramId,
     standing: Engram | None,
-    factors: Mapping[str, float],
+    told: Mapping[str, Json],
     events: Sequence[Event],
     *,
     journalled: tuple[Event, ...],
 ) -> Receipt:
-    at, sources = events[-1].recorded_at, tuple(e.id for e in events)
+    at, sources, namespace = events[-1].recorded_at, tuple(e.id for e in events), events[0].namespace
     scorer = Engram(
-        id=scorer_id(namespace),
+        id=id,
         namespace=namespace,
         recipe=WRITER,
         kind=SCORER,
-        content=_told(factors),
+        content=_told(told),
         occurred_at=at,
         recorded_at=at,
         sources=sources,
-        metadata={"factors": dict(factors)},
+        metadata=told,
     )
     new: tuple[tuple[Engram, Entry], ...] = ()
     revised: tuple[Revised, ...] = ()
@@ -197,8 +256,7 @@ def _commit(
     )
 
 
-def _standing(house: House, namespace: str) -> Engram | None:
-    id = scorer_id(namespace)
+def _standing(house: House, id: EngramId) -> Engram | None:
     return house.store.engrams([id]).get(id)
 
 
@@ -227,13 +285,15 @@ def _marks(**given: Marks) -> dict[str, Verdict]:
 
 
 def _look_up(
-    house: House, asked: Query, marks: Mapping[str, Verdict]
+    house: House, asked: Query, marks: Mapping[str, Verdict], least: int = 0
 ) -> tuple[list[Scored[Engram]], list[tuple[Scored[Engram], Verdict]]]:
-    """The hits that were shown, and those that were marked, in the order of the ranking."""
+    """The best hits (at least `least`, where there are), and those that were marked, in the order of the ranking."""
     assert asked.limit is not None
-    for depth in (asked.limit, max(DEEPEST, asked.limit)):
+    first = max(asked.limit, least)
+    for depth in (first, max(DEEPEST, first)):
         ranked = house.recipe.ranking()(replace(asked, limit=depth), house.run("read", asked.scope))
-        at = {name: s for s in ranked.items for name in (*s.item.event_ids, s.item.id)}
+        # Where several hits rest on one event, its id means the best of them.
+        at = {name: s for s in reversed(ranked.items) for name in (*s.item.event_ids, s.item.id)}
         missing = [id for id in marks if id not in at]
         if not missing:
             break
@@ -250,12 +310,16 @@ def _look_up(
                 f"feedback: {held} is given as {verdicts[held]} and as {verdict}; it is one of them"
             )
         verdicts[held] = verdict
-    shown = list(ranked.items[: asked.limit])
-    return shown, [(s, verdicts[s.item.id]) for s in ranked.items if s.item.id in verdicts]
+    return list(ranked.items[:first]), [
+        (s, verdicts[s.item.id]) for s in ranked.items if s.item.id in verdicts
+    ]
 
 
-def _told(factors: Mapping[str, float]) -> str:
-    """The factors that moved, as a person reads them in `history`."""
+def _told(told: Mapping[str, Json]) -> str:
+    """What a scorer says, as a person reads it in `history`: the factors that moved, or how many verdicts count."""
+    if "verdicts" in told:
+        return f"two maps of vectors, learnt from {told['verdicts']} verdicts"
+    factors: Mapping[str, float] = told["factors"]
     moved = [
         f"{name} ×{factor:.3f}" for name, factor in sorted(factors.items()) if f"{factor:.3f}" != "1.000"
     ]

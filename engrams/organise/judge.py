@@ -21,10 +21,14 @@ OPERATIONS: tuple[Operation, ...] = ("ADD", "UPDATE", "DELETE", "NOOP")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is judged at once: new facts, and the standing ones they are held against, best first."""
+    """What is judged at once: new facts, and the standing ones they are held against, best first.
+
+    `closeness`: how alike each standing one is to a single new one, a cosine; none where nobody worked it out.
+    """
 
     facts: tuple[Engram, ...]
     old: tuple[Engram, ...]
+    closeness: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from engrams.errors import UnknownName
 from engrams.recipe import Recipe
 from engrams.recipes.a_mem import A_MEM
 from engrams.recipes.engrams import ENGRAMS
+from engrams.recipes.full_context_first import FULL_CONTEXT_FIRST
 from engrams.recipes.hipporag import HIPPORAG_2
 from engrams.recipes.longmemeval import LONGMEMEVAL
 from engrams.recipes.mem0 import MEM0
@@ -16,6 +17,7 @@ from engrams.recipes.memgas import MEMGAS
 from engrams.recipes.memory_r1 import MEMORY_R1
 from engrams.recipes.memorybank import MEMORYBANK
 from engrams.recipes.reference import BM25, DENSE, FULL_CONTEXT, HYBRID_RRF, NONE
+from engrams.recipes.rmm import RMM
 
 CATALOGUE: Mapping[str, Recipe] = MappingProxyType(
     {
@@ -27,6 +29,7 @@ CATALOGUE: Mapping[str, Recipe] = MappingProxyType(
             DENSE,
             HYBRID_RRF,
             FULL_CONTEXT,
+            FULL_CONTEXT_FIRST,
             A_MEM,
             HIPPORAG_2,
             LONGMEMEVAL,
@@ -34,6 +37,7 @@ CATALOGUE: Mapping[str, Recipe] = MappingProxyType(
             MEMGAS,
             MEMORY_R1,
             MEMORYBANK,
+            RMM,
         )
     }
 )
