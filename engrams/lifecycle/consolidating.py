@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from engrams.errors import UsageError
 from engrams.lifecycle.embedding import entries_of, require_embedder, settings_of
 from engrams.lifecycle.opening import House
+from engrams.lifecycle.rebuilding import gone_by_rebuild
 from engrams.lifecycle.writing import revisions_of
 from engrams.ports import Commit, Where
-from engrams.records import Derived, Draft, Engram, Receipt, Scope
+from engrams.records import Decision, Derived, Draft, Engram, Receipt, Scope
 
 #: Engrams read at once.
 PAGE = 10_000
+#: Why a version is there of what a rebuild took out, since no write chain makes it, and a consolidation made again.
+AGAIN = "consolidated again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,19 @@ def consolidate(house: House, namespace: str) -> Consolidated:
     run = house.run("consolidate", scope)
     draft: Draft = chain(Draft((), tuple(standing)), run)
     ids = [e.id for e in draft.engrams]
-    there = {e.id for e in standing} | house.store.engrams(ids).keys()
+    stored = house.store.engrams(ids)
+    there = {e.id for e in standing} | stored.keys()
     made = [e for e in draft.engrams if e.id not in there]
     # What the chain gave no vectors or names is prepared as the write chain prepares what it derives.
     entries = entries_of(house, made, draft if draft.vectors or draft.names else None) if made else []
     new = list(zip(made, entries, strict=True))
     now = house.clock.now()
-    revised = revisions_of(house, draft.decisions, now)
+    back = [
+        Decision("UPDATE", e, AGAIN)
+        for e in draft.engrams
+        if e.id in stored and stored[e.id].state == "archived" and gone_by_rebuild(house, e.id)
+    ]
+    revised = revisions_of(house, (*back, *draft.decisions), now)
     derived = [Derived(e.id, e.kind, "ADD", e.sources) for e, _ in new]
     derived += [Derived(r.engram.id, r.engram.kind, r.change, r.engram.sources) for r in revised]
     if new or revised or draft.links:

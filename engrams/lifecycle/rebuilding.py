@@ -152,8 +152,13 @@ def _decided(house: House, current: Engram, engram: Engram) -> bool:
     because a rebuild before did not make it."""
     if current.state == "active" or current.content != engram.content:
         return False
-    last = house.store.versions(current.id)[-1]
-    return (last.change, last.reason, last.event_id) != ("DELETE", REASON, None)
+    return not gone_by_rebuild(house, current.id)
+
+
+def gone_by_rebuild(house: House, id: str) -> bool:
+    """Whether an engram's last version is that of a rebuild which did not make it."""
+    last = house.store.versions(id)[-1]
+    return (last.change, last.reason, last.event_id) == ("DELETE", REASON, None)
 
 
 def _said(house: House, engram: Engram) -> bool:

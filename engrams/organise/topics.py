@@ -250,7 +250,8 @@ class MergeTopics(Step[Draft, Draft]):
         Raises:
             NeedsExtra: there is no embedder.
         """
-        there = run.store.engrams([e.id for e in value.engrams if e.kind == TOPIC])
+        stored = run.store.engrams([e.id for e in value.engrams if e.kind == TOPIC])
+        there = {id for id, e in stored.items() if e.state == "active"}  # one taken out may be made again
         new = [e for e in value.engrams if e.kind == TOPIC and e.id not in there]
         if not new:
             return value

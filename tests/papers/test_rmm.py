@@ -127,6 +127,22 @@ def test_without_merging_the_same_matter_stands_twice() -> None:
         assert len(topics(memory)) == 2
 
 
+def test_what_a_rebuild_took_out_is_made_and_merged_again() -> None:
+    with opened(RMM, REPLIES, WORDS) as (memory, _):
+        for day in range(2):
+            tell(memory, "user: We sail.", session=f"s{day}", day=day)
+        memory.consolidate()
+        [before] = topics(memory)
+        memory.rebuild("rmm")
+        assert topics(memory) == []
+        memory.consolidate()
+        [after] = topics(memory)
+        assert (after.id, after.content, after.keys) == (before.id, before.content, before.keys)
+        memory.delete(after.id)  # a person said so: nothing brings it back
+        memory.consolidate()
+        assert topics(memory) == []
+
+
 # --- without a model
 
 
