@@ -18,7 +18,7 @@ import numpy as np
 
 from engrams.arithmetic import Doubles, softmax
 from engrams.errors import BadSetting
-from engrams.ports import Embedder, View, Where
+from engrams.ports import Embedder, Float32, View, Where
 from engrams.recall.derived import once
 from engrams.recall.learnt import SHARE, WRITER, Verdict
 from engrams.recall.nearest import rows_of
@@ -76,8 +76,8 @@ def moved(
     push = (worth - chances * worth.sum()) / temperature
     further = memories + memories @ maps.memory.T
     return Maps(
-        maps.question + rate * np.outer(push @ further, asked),
-        maps.memory + rate * np.outer(asked + maps.question @ asked, push @ memories),
+        maps.question + np.outer(rate * (push @ further), asked),
+        maps.memory + np.outer(rate * (asked + maps.question @ asked), push @ memories),
     )
 
 
@@ -178,15 +178,7 @@ class RerankResidual(Step[Ranked[Engram], Ranked[Engram]]):
         vectors = view.vectors(run.embedder.fingerprint)
         if vectors is None:
             return before
-        key = (
-            "residual maps",
-            self,
-            asked.scope.namespace,
-            told["verdicts"],
-            told["last"],
-            run.embedder.fingerprint,
-        )
-        maps = once(view, key, lambda: self._maps(asked.scope.namespace, told, view, run))
+        maps = self._maps(asked.scope.namespace, told, view, run)
         places = _places(view, self.kinds, run)
         known = [at for at, s in enumerate(best) if s.item.id in places]
         memories = vectors[[places[best[at].item.id] for at in known]].astype(np.float64)
@@ -196,19 +188,42 @@ class RerankResidual(Step[Ranked[Engram], Ranked[Engram]]):
         return after
 
     def _maps(self, namespace: str, told: Mapping[str, Json], view: View, run: Run) -> Maps:
-        """The maps after every verdict up to the last that counts."""
+        """The maps after every verdict up to the last that counts. The view keeps those of one moment, from which it goes on."""
         embedder = run.embedder
         vectors = None if embedder is None else view.vectors(embedder.fingerprint)
         assert embedder is not None and vectors is not None
-        places, maps = _places(view, self.kinds, run), still(vectors.shape[1])
-        for event in _lessons(namespace, told["last"], run):
-            among = [id for id in event.metadata["among"] if id in places]
-            worth = np.array([self._worth(event, id) for id in among])
-            if event.target in among:
-                memories = vectors[[places[EngramId(id)] for id in among]].astype(np.float64)
-                asked = _vector(event, embedder)
-                maps = moved(maps, asked, memories, worth, rate=self.rate, temperature=self.temperature)
+        nothing_kept: dict[tuple[int, str], Maps] = {}
+        kept = once(view, ("residual maps", self, namespace, embedder.fingerprint), lambda: nothing_kept)
+        mark = (int(told["verdicts"]), str(told["last"]))
+        maps = kept.get(mark)
+        if maps is None:
+            lessons = _lessons(namespace, mark[1], run)
+            done, maps = 0, still(vectors.shape[1])
+            for (count, last), there in list(kept.items()):
+                if count < len(lessons) == mark[0] and lessons[count - 1].id == last:
+                    done, maps = count, there
+            for event in lessons[done:]:
+                maps = self._after(maps, event, vectors, _places(view, self.kinds, run), embedder)
+            kept.clear()
+            kept[mark] = maps
         return maps
+
+    def _after(
+        self,
+        maps: Maps,
+        event: Event,
+        vectors: Float32,
+        places: Mapping[EngramId, int],
+        embedder: Embedder,
+    ) -> Maps:
+        """The maps after one verdict; what was compared and is gone does not count, and without its target there is none."""
+        among = [id for id in event.metadata["among"] if id in places]
+        if event.target not in among:
+            return maps
+        worth = np.array([self._worth(event, id) for id in among])
+        memories = vectors[[places[EngramId(id)] for id in among]].astype(np.float64)
+        asked = _vector(event, embedder)
+        return moved(maps, asked, memories, worth, rate=self.rate, temperature=self.temperature)
 
     def _worth(self, event: Event, id: str) -> float:
         if id == event.target:

@@ -17,7 +17,7 @@ from engrams.prompts import Prompt
 from engrams.recall.residual import Maps, RerankResidual, maps_id, moved, still
 from engrams.recipe import Recipe
 from engrams.recipes.rmm import RMM
-from engrams.records import Engram
+from engrams.records import Engram, Query, Scope
 from tests.papers.talks import START, Drawn, Standing, opened, tell
 
 TOPICS, MERGE = Prompt("topics"), Prompt("merge_topics")
@@ -314,6 +314,19 @@ def test_what_is_learnt_is_worked_out_anew_from_the_journal(tmp_path: Path) -> N
         other.restore(tmp_path / "journal.jsonl")
         other.consolidate()
         assert [(h.text, h.score) for h in other.search("Which boat?", k=8)] == seen
+
+
+def test_going_on_gives_what_working_all_out_gives() -> None:
+    with shop(APART) as memory, shop(APART) as other:
+        for step in range(4):
+            teach(memory, ("lamp", "coat")[step % 2 :][:1], 1)  # the maps go on from those before
+            teach(other, ("lamp", "coat")[step % 2 :][:1], 1)
+            other._house.index.forget()  # the maps are worked out from the first verdict
+        seen, anew = ([h.score for h in m.search("Which boat?", k=8)] for m in (memory, other))
+        assert seen == anew
+        view = memory._house.index.view(Query("?", Scope("default"), writer=memory.recipe.writer))
+        [kept] = [held for key, held in view.derived.items() if key[0] == "residual maps"]
+        assert len(kept) == 1  # type: ignore[arg-type]
 
 
 def test_erased_feedback_and_a_rejected_scorer_are_not_learnt_from() -> None:
