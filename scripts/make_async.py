@@ -51,6 +51,11 @@ TAIL = '''
         """Every recipe by name."""
         return Memory.catalogue()
 
+    @staticmethod
+    def find_recipe(name: str) -> Recipe:
+        """The recipe that a name means; see `Memory.find_recipe`."""
+        return Memory.find_recipe(name)
+
     async def __aenter__(self) -> AsyncMemory:
         return self
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from engrams.errors import BadSetting, ModelError, NotFound, StepFailed, UsageError
 from engrams.ingest.messages import normalise
@@ -16,7 +17,9 @@ from engrams.lifecycle.opening import House
 from engrams.lifecycle.telling import tell, tell_erased
 from engrams.lifecycle.writing import checked_metadata
 from engrams.ports import Commit, Revised, Where
+from engrams.recipes.catalogue import CATALOGUE
 from engrams.records import (
+    SCORER,
     Deletion,
     Derived,
     Engram,
@@ -136,10 +139,12 @@ def delete(house: House, id: str, reason: str) -> Deletion:
         if target.kind not in ("message", "feedback"):
             raise UsageError(f"delete: {id} is a {target.kind}; it goes when {target.target} is deleted")
         scope, learns = Scope(target.namespace), taught(house, target.namespace)
+        beside = _resting_beside(house, [target.id])
         done = house.store.erase(
             scope, [target.id], actor=house.actor, at=house.clock.now(), reason=reason or "delete"
         )
         tell_erased(target.namespace, done)
+        _derive_anew(house, beside)
         if learns:
             relearn(house, target.namespace)
         return done
@@ -165,10 +170,12 @@ def delete_all(house: House, scope: Scope, reason: str) -> Deletion:
         for namespace, ids in by_namespace.items():
             if taught(house, namespace):
                 learns.add(namespace)
+            beside = _resting_beside(house, ids)
             done = house.store.erase(
                 Scope(namespace), ids, actor=house.actor, at=house.clock.now(), reason=reason or "delete_all"
             )
             tell_erased(namespace, done)
+            _derive_anew(house, beside)
             events += done.events
             engrams += done.engrams
             links += done.links
@@ -177,6 +184,29 @@ def delete_all(house: House, scope: Scope, reason: str) -> Deletion:
         relearn(house, namespace)
     digest = hashlib.sha256("\n".join([*sorted(events), *sorted(engrams)]).encode()).hexdigest()
     return Deletion(tuple(events), tuple(engrams), links, digest, "pending" if pending else "done")
+
+
+def _resting_beside(house: House, ids: Sequence[EventId]) -> dict[str, list[str]]:
+    """By write chain, the other messages that what rests on these messages rests on: from them it is derived anew."""
+    found: dict[str, list[str]] = {}
+    for engram in house.store.engrams(house.store.derived_from(ids)).values():
+        others = [source for source in engram.sources if source not in ids]
+        if others and engram.kind != SCORER:
+            found.setdefault(engram.recipe, []).extend(others)
+    return found
+
+
+def _derive_anew(house: House, beside: Mapping[str, Sequence[str]]) -> None:
+    """Puts jobs that derive from messages again, for each write chain that lost what rested on them and on what was erased.
+
+    What a recipe derives between sessions comes back with its next consolidation.
+    """
+    for writer, ids in beside.items():
+        recipes = [r for r in (house.recipe, *CATALOGUE.values()) if r.writer == writer]
+        events = [e for e in house.store.events(list(dict.fromkeys(ids))).values() if e.kind == "message"]
+        if recipes and events:
+            events.sort(key=lambda e: e.id)
+            house.store.jobs.put(derive_jobs(replace(house, recipe=recipes[0]), events))
 
 
 def pin(house: House, id: str, *, pinned: bool) -> Receipt:

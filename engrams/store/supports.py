@@ -1,8 +1,9 @@
 """What an erase takes with it, whatever the database.
 
-A version goes when the event that brought it about goes, or when every source it rests on goes. What a person said
-about an engram (a correction, a pin) is no support of that engram: it goes with it. A version of a scorer goes when any of
-its sources goes, or a version before it: what was learnt from something gone cannot be told apart from the rest.
+A version goes when the event that brought it about goes, or any source it rests on: its words may be the words of that source.
+What its other sources say is derived from them again. What a person said about an engram (a correction, a pin) is no support of
+that engram: it goes with it. A version of a scorer goes with any version before it, too: what was learnt from something gone
+cannot be told apart from the rest.
 """
 
 from __future__ import annotations
@@ -97,10 +98,9 @@ def _judge(doomed: Doomed, id: str, versions: Sequence[Version], said: set[str])
     floating = []
     for version in versions:
         support = [source for source in version.sources if source not in said]
+        lost = any(source in gone for source in support)
         if version.learnt:
-            lost = bool(doomed.versions.keys() & {v.row for v in versions}) or any(s in gone for s in support)
-        else:
-            lost = bool(support) and all(source in gone for source in support)
+            lost = lost or bool(doomed.versions.keys() & {v.row for v in versions})
         if version.event in doomed.events or lost:
             doomed.versions[version.row] = version
         elif not support and version.sources:

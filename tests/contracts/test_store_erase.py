@@ -65,19 +65,32 @@ def test_an_event_goes_with_all_that_only_it_supports(store: Store) -> None:
     assert store.check() == []
 
 
-def test_what_has_other_sources_stays_without_the_one(store: Store) -> None:
+def test_what_rests_on_more_than_is_left_goes(store: Store) -> None:
     gone, stays = said("gone"), said("stays")
     [passage, _] = add(store, gone, stays)
     both = note("both", (gone.id, passage.id, stays.id))
     store.commit(commit_of(engrams=[both]))
     row, mark = rows_of(store)["both"], store.mark()
 
+    deletion = erase(store, gone)
+
+    assert "both" in deletion.engrams
+    assert store.engrams(["both"]) == {}
+    assert (row, None) in {(r, closed) for _, r, closed in store.closings(HERE, after=mark.change)}
+    assert store.check() == []
+
+
+def test_the_version_before_what_is_gone_came_in_stands_again(store: Store) -> None:
+    stays, gone = said("stays"), said("gone")
+    add(store, stays, gone)
+    first = note("fact", (stays.id,), "lives in Bern")
+    store.commit(commit_of(engrams=[first]))
+    revise(store, first, sources=(stays.id, gone.id), content="lives in Bern, works in Thun")
+
     erase(store, gone)
 
-    assert store.engrams(["both"])["both"].sources == (stays.id,)
-    [standing] = [each for each in store.entries(HERE) if each.engram_id == "both"]
-    assert (standing.row, standing.source) == (row, stays.id)
-    assert (row, OPEN_END) in {(r, closed) for _, r, closed in store.closings(HERE, after=mark.change)}
+    now = store.engrams(["fact"])["fact"]
+    assert (now.version, now.content, now.sources) == (1, "lives in Bern", (stays.id,))
     assert store.check() == []
 
 
@@ -223,12 +236,12 @@ class History:
     versions: dict[str, list[tuple[int, tuple[str, ...]]]] = field(default_factory=dict)
 
     def without(self, gone: set[str]) -> dict[str, list[tuple[int, tuple[str, ...]]]]:
-        """The definition, by plain repetition: drop versions that rest on nothing any more, until none is left to drop."""
+        """The definition, by plain repetition: drop versions that rest on what is gone, until none is left to drop."""
         left = {id: list(versions) for id, versions in self.versions.items()}
         lost = set(gone)
         while True:
             for id, versions in left.items():
-                left[id] = [v for v in versions if not v[1] or any(source not in lost for source in v[1])]
+                left[id] = [v for v in versions if lost.isdisjoint(v[1])]
             emptied = {id for id, versions in left.items() if not versions} - lost
             if not emptied:
                 break

@@ -259,7 +259,7 @@ def test_streams_that_are_closed_or_full_are_no_crash(
 
 
 def test_completion_completes(process: Engrams) -> None:
-    words = {"_ENGRAMS_COMPLETE": "bash_complete", "COMP_WORDS": "engrams se", "COMP_CWORD": "1"}
+    words = {"_ENGRAMS_COMPLETE": "bash_complete", "COMP_WORDS": "engrams sea", "COMP_CWORD": "1"}
     assert process(env=words).out.split() == ["plain,search"]
     options = {"_ENGRAMS_COMPLETE": "bash_complete", "COMP_WORDS": "engrams search --exp", "COMP_CWORD": "2"}
     assert "plain,--explain" in process(env=options).out.split()

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, TypeVar
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from engrams.errors import BadSetting, EngramsError
 from engrams.serve.plain import plain
@@ -53,7 +54,7 @@ async def export(query: Annotated[ScopeQuery, Query()], asking: Asking) -> Respo
     """
     written = await asking.slowly(lambda memory: _exported(memory, query.given()))
     headers = {"Content-Disposition": 'attachment; filename="engrams.jsonl"'}
-    return StreamingResponse(_pieces(written), media_type=LINES, headers=headers)
+    return Sent(written, headers)
 
 
 @router.post("/restore", response_model=Restored, openapi_extra=SENT)
@@ -83,10 +84,24 @@ def _exported(memory: Memory, scope: dict[str, Any]) -> IO[bytes]:
         return path.open("rb")  # it lives on until it is closed
 
 
+class Sent(StreamingResponse):
+    """A file as an answer, closed however far it was read: who goes away before the first byte starts no reading."""
+
+    def __init__(self, file: IO[bytes], headers: dict[str, str]) -> None:
+        super().__init__(_pieces(file), media_type=LINES, headers=headers)
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()
+
+
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while piece := file.read(PIECE):
-            yield piece
+    while piece := file.read(PIECE):
+        yield piece
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -365,7 +366,13 @@ class SqliteStore(Movable):
     def check(self) -> list[Problem]:
         """Everything that is wrong with the file; nothing is changed."""
         with self._connections.snapshot() as db:
-            return [*care.problems(db), *self._payloads.problems(db, datetime.now(UTC))]
+            found = care.problems(db)
+            try:
+                return [*found, *self._payloads.problems(db, datetime.now(UTC))]
+            except sqlite3.DatabaseError:
+                if found:  # the file is damaged, and that is said already
+                    return found
+                raise
 
     def backup(self, path: Path, *, progress: Callable[[int, int], None] | None = None) -> None:
         """Writes a consistent copy while others read and write; `progress` gets (pages copied, pages in all).
