@@ -433,7 +433,7 @@ class AsyncMemory:
         return await asyncio.to_thread(self._memory.update, id, content, metadata=metadata, reason=reason)
 
     async def delete(self, id: str, *, reason: str = "") -> Deletion:
-        """Erases an event with all that only it supports; rejects an engram, which then is never recalled again."""
+        """Erases an event with all that rests on it; rejects an engram, which then is never recalled again."""
         return await asyncio.to_thread(self._memory.delete, id, reason=reason)
 
     async def delete_all(

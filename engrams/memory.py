@@ -416,7 +416,7 @@ class Memory(Keeping):
         return correcting.update(self._house, id, content, metadata, reason)
 
     def delete(self, id: str, *, reason: str = "") -> Deletion:
-        """Erases an event with all that only it supports; rejects an engram, which then is never recalled again."""
+        """Erases an event with all that rests on it; rejects an engram, which then is never recalled again."""
         return correcting.delete(self._house, id, reason)
 
     def delete_all(

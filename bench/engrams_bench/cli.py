@@ -39,6 +39,8 @@ SETS = ("sample", "locomo", "longmemeval", "musique", "hotpotqa", "2wiki", "memd
 RESULTS = Path("bench/results")
 PAGES = (Path("README.md"), Path("bench/README.md"))
 SCALE, RECALL, SURE = Path("docs/scale.md"), Path("docs/recall.md"), Path("docs/confidence.md")
+#: The page on recipes, and the folder of results in which rows of published memories lie, apart from the README's.
+SYSTEMS_PAGE, PUBLISHED = Path("docs/recipes.md"), "recipes"
 IMAGES = Path("docs/images")
 
 
@@ -265,15 +267,17 @@ def compare_two(a: Path, b: Path) -> None:
 @click.option("--check", is_flag=True, help="Write nothing; fail when a page is not what the results say.")
 @click.option("--print", "only", is_flag=True, help="Print the tables and touch no page.")
 def report(results: Path, pages: tuple[Path, ...], check: bool, only: bool) -> None:
-    """Makes the tables of the README, docs/recall.md, docs/confidence.md and docs/scale.md from the results."""
+    """Makes the tables of the README and of docs/recall.md, confidence.md, scale.md and recipes.md from the results."""
     text, speeds = markdown(gather(results)), speed_markdown(gather_speed(results, list(TITLES)))
     shares = ablation_table.markdown(ablation_table.gather(results), gather(results))
     sure = confidence_table.markdown(confidence_table.gather(results))
     if only:
         click.echo("\n\n".join((text, shares, sure, speeds)))
         return
+    published = results / PUBLISHED
     tables = {SCALE.name: speeds, RECALL.name: shares, SURE.name: sure}
-    for page in pages or [page for page in (*PAGES, SCALE, RECALL, SURE) if page.is_file()]:
+    tables[SYSTEMS_PAGE.name] = markdown(gather(published)) if published.is_dir() else markdown([])
+    for page in pages or [page for page in (*PAGES, SCALE, RECALL, SURE, SYSTEMS_PAGE) if page.is_file()]:
         changed = insert(page, tables.get(page.name, text), check)
         click.echo(f"{page}: {'written' if changed else 'as the results say'}")
 

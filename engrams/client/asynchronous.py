@@ -387,7 +387,7 @@ class AsyncClient(AsyncSpeaking):
         return found
 
     async def delete(self, id: str, *, reason: str = "") -> Deletion:
-        """Erases an event with all that only it supports; rejects an engram, which then is never recalled again."""
+        """Erases an event with all that rests on it; rejects an engram, which then is never recalled again."""
         found: Deletion = await self._asked("delete", {"id": id, "reason": reason})
         return found
 

@@ -387,7 +387,7 @@ class Client(Speaking):
         return found
 
     def delete(self, id: str, *, reason: str = "") -> Deletion:
-        """Erases an event with all that only it supports; rejects an engram, which then is never recalled again."""
+        """Erases an event with all that rests on it; rejects an engram, which then is never recalled again."""
         found: Deletion = self._asked("delete", {"id": id, "reason": reason})
         return found
 

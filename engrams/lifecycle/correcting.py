@@ -133,7 +133,7 @@ _ACTIONS: Mapping[EventKind, str] = {
 
 
 def delete(house: House, id: str, reason: str) -> Deletion:
-    """An event is erased with all that only it supports; an engram is rejected and stays rejected when rebuilt."""
+    """An event is erased with all that rests on it; an engram is rejected and stays rejected when rebuilt."""
     target = find(house, id)
     if isinstance(target, Event):
         if target.kind not in ("message", "feedback"):

@@ -130,9 +130,9 @@ class Store(Protocol):
     def erase(
         self, scope: Scope, events: Sequence[EventId], *, actor: str, at: datetime, reason: str
     ) -> Deletion:
-        """Removes the events inside the scope and every engram, version, entry, link that only they support.
+        """Removes the events inside the scope and every engram, version, entry, link that rests on them.
 
-        Engrams with other sources lose these sources. A tombstone without content stays. Unknown ids raise `NotFound`
+        A version from before stands again where one is left. A tombstone without content stays. Unknown ids raise `NotFound`
         and nothing is removed.
         """
         ...

@@ -35,7 +35,7 @@ def update(call: Call, /, id: str, text: tuple[str, ...], meta: tuple[str, ...],
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.option("--reason", default="", metavar="TEXT", help="Why, as the audit will show it.")
 def delete(call: Call, /, ids: tuple[str, ...], yes: bool, reason: str) -> None:
-    """Erase events with all that only they support; reject engrams, which are then never recalled again."""
+    """Erase events with all that rests on them; reject engrams, which are then never recalled again."""
     with call.memory() as memory:
         for id in ids:
             memory.get(id)  # all ids are known before anything is erased

@@ -86,7 +86,7 @@ def update(id: str, body: UpdateBody, asking: Asking) -> Response:
 
 @router.delete("/memories/{id}", response_model=Deletion)
 def delete(id: str, asking: Asking, reason: Reason = "") -> Response:
-    """Erases an event with all that only it supports; rejects an engram."""
+    """Erases an event with all that rests on it; rejects an engram."""
     return answer(asking.memory.delete(id, reason=reason))
 
 

@@ -135,7 +135,7 @@ class PostgresStore(Movable):
     def erase(
         self, scope: Scope, events: Sequence[EventId], *, actor: str, at: datetime, reason: str
     ) -> Deletion:
-        """Removes events and what only they support, then takes the dead rows out.
+        """Removes events and what rests on them, then takes the dead rows out.
 
         `pending`: nobody can read them any more, and dead rows may still lie in the tables until the server's next
         vacuum, because an older snapshot is in use or this user does not own the tables.

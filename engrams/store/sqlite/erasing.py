@@ -1,4 +1,4 @@
-"""Erase: events go, and with them everything that only they support (`supports` says what that is).
+"""Erase: events go, and with them everything that rests on them (`supports` says what that is).
 
 When the current version of an engram goes and an earlier one stays, that one is current again. Indexes learn of every
 version that went or changed.

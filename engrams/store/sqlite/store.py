@@ -116,7 +116,7 @@ class SqliteStore(Movable):
     def erase(
         self, scope: Scope, events: Sequence[EventId], *, actor: str, at: datetime, reason: str
     ) -> Deletion:
-        """Removes events and what only they support.
+        """Removes events and what rests on them.
 
         `pending`: nobody can read them any more, and bytes of them may still lie in the file until `vacuum`,
         because another process was reading, there was no room, or the file is larger than `care.MOST_REWRITTEN`.
