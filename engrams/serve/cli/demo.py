@@ -15,13 +15,14 @@ import click
 
 from engrams.errors import NotFound, UsageError
 from engrams.serve.cli.call import Call, command
-from engrams.serve.cli.output import clean, counted, shown_path, when
+from engrams.serve.cli.demo_acts import BUDGET, answer, bring_in
+from engrams.serve.cli.output import clean, counted, shown_path
 from engrams.serve.cli.stage import Stage, program
 from engrams.serve.cli.writing import there
 from engrams.serve.plain import plain
 
 if TYPE_CHECKING:
-    from engrams.memory import Imported, Memory
+    from engrams.memory import Memory
     from engrams.records import Hit
 
 #: Of the sixty questions of our history, one of each kind; all sixty are counted below them.
@@ -34,7 +35,6 @@ KINDS = {
     "preference": "About a taste",
     "unanswerable": "never said",
 }
-BUDGET = 350  # tokens of a context here: six or seven messages, what one screen shows
 DEPTH = 10  # hits among which the evidence is looked for, as a search gives by default
 FACT, CORRECTION = (
     "s23:9",
@@ -113,36 +113,6 @@ def _play(call: Call, stage: Stage, memory: Memory, ask: tuple[str, ...], kept: 
     _forget(stage, memory)
     stage.title("5. Your turn")
     _next(stage, kept, fact)
-
-
-def bring_in(call: Call, stage: Stage, memory: Memory, path: Path) -> Imported:
-    """Imports a file and says what was found in it and how long it took."""
-    began = time.perf_counter()
-    with call.out.progress("Importing") as progress:
-        done = memory.import_file(path, progress=progress)
-    seconds = time.perf_counter() - began
-    now = memory.stats()
-    what = f"{counted(done.messages, 'message')} in {counted(done.sessions, 'session')}"
-    span = f", {when(now.first)[:10]} to {when(now.last)[:10]}" if now.first and now.last else ""
-    stage.good(f"{what}{span}: read as {done.format}, kept and indexed in {seconds:.2f} s.")
-    stage.keep(
-        "import",
-        {"messages": done.messages, "sessions": done.sessions, "format": done.format, "seconds": seconds},
-    )
-    return done
-
-
-def answer(stage: Stage, memory: Memory, question: str) -> tuple[Hit, ...]:
-    """Asks one question and shows the context."""
-    stage.question(question)
-    found = memory.context(question, budget=BUDGET)
-    asked = stage.kept.setdefault("questions", [])
-    stage.context(found, whole=not asked)  # the first with every citation, the others shorter
-    asked.append(
-        {"question": question, "found": found.found, "context": found.text, "tokens": found.price.tokens,
-         "milliseconds": found.price.milliseconds, "citations": [list(c.event_ids) for c in found.citations]}
-    )  # fmt: skip
-    return found.hits
 
 
 def _answer_known(stage: Stage, memory: Memory, question: dict[str, Any]) -> None:

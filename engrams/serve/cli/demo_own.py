@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engrams.serve.cli.call import Call
-from engrams.serve.cli.demo import answer, bring_in
+from engrams.serve.cli.demo_acts import answer, bring_in
 from engrams.serve.cli.output import clean, counted, shown_path
 from engrams.serve.cli.stage import Stage, program
 from engrams.serve.cli.writing import incoming
