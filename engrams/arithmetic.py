@@ -245,9 +245,11 @@ def walk_graph(
     n = len(start)
     again = start / start.sum()
     leaves, arrives = np.concatenate([ends, others]), np.concatenate([others, ends])
-    strength = np.bincount(leaves, weights=np.concatenate([weights, weights]), minlength=n)
-    shares = np.concatenate([weights, weights]) / np.maximum(strength, np.finfo(np.float64).tiny)[leaves]
-    dangling = strength == 0
+    both = np.concatenate([weights, weights])
+    strength = np.bincount(leaves, weights=both, minlength=n)
+    # What weighs less than the smallest normal number cannot be divided by: as good as no edge.
+    dangling = strength < np.finfo(np.float64).tiny
+    shares = np.where(dangling[leaves], 0.0, both / np.where(dangling, 1.0, strength)[leaves])
     here: Doubles = again
     # Each round shrinks what is left by `damping`, so this many are always enough.
     rounds = max(1, math.ceil(math.log(tolerance / 2) / math.log(damping))) if damping > 0 else 1

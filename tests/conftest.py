@@ -114,16 +114,20 @@ FULL_RUN = (
     "tests/doors/test_cli",
     "tests/doors/test_proxy",
     "tests/doors/test_inspector",
-    "tests/doors/test_hooks_kill",
     "tests/doors/test_mcp.py",
     "tests/doors/test_client.py",
     "tests/doors/test_one_scenario.py",
     "tests/doors/test_rest",
-    "tests/docs/test_commands_of_pages.py",
-    "tests/docs/test_examples.py",
+    "tests/doors/test_hooks",
+    "tests/doors/test_logs.py",
+    "tests/docs/",
     "tests/papers/",
     "tests/bench/",
     "tests/rooms/models/",
+    "tests/rooms/lifecycle/test_container",
+    "tests/rooms/lifecycle/test_migrating",
+    "tests/rooms/lifecycle/test_rebuilding",
+    "tests/rooms/lifecycle/test_sealing",
 )
 
 

@@ -44,7 +44,7 @@ def test_a_walk_that_follows_nothing_stays_where_it_begins() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.floats(0, 9)), max_size=12),
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.floats(0.01, 9) | st.just(0.0)), max_size=12),
     st.floats(0.05, 0.95),
 )
 def test_a_walk_is_a_fixed_point(edges: list[tuple[int, int, float]], damping: float) -> None:
@@ -99,3 +99,7 @@ def test_one_value_is_one_group() -> None:
 
 def test_two_values_are_two_groups() -> None:
     assert two_gaussians(d(0.2, 0.9))[1].tolist() == [False, True]
+
+
+def test_an_edge_that_weighs_next_to_nothing_is_none() -> None:
+    assert walk_graph(n(0), n(1), d(5e-324), d(1, 0), 0.5).tolist() == [1, 0]
