@@ -50,8 +50,23 @@ def _milliseconds_since(began: float) -> float:
 def opened(
     recipe: Recipe, store: str, embedder: str | KeptVectors = "none", model: object = None
 ) -> Iterator[Memory]:
-    """An empty memory: on disk in a folder that goes away ("file"), or in memory alone ("memory")."""
-    if store == "memory":
+    """An empty memory: on disk in a folder that goes away ("file"), in memory alone ("memory"), or in an empty PostgreSQL at an
+    address, which is left empty.
+
+    Raises:
+        BenchError: something lies in the PostgreSQL already.
+    """
+    if store.startswith("postgres"):
+        with Memory.open(store, recipe, embedder=embedder, actor="bench", model=model) as memory:
+            if memory.stats().events:
+                raise BenchError(
+                    "--store: something lies in that PostgreSQL; name one that is empty, it is emptied after each case"
+                )
+            try:
+                yield memory
+            finally:
+                memory.reset()
+    elif store == "memory":
         with Memory.open(":memory:", recipe, embedder=embedder, actor="bench", model=model) as memory:
             yield memory
     else:

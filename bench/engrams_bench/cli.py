@@ -91,6 +91,12 @@ def cli() -> None:
     """Runs Engrams recipes over real conversations and measures what they find and what it costs."""
 
 
+def _store(context: click.Context, option: click.Parameter, value: str) -> str:
+    if value in ("file", "memory") or value.startswith(("postgresql://", "postgres://")):
+        return value
+    raise BenchError(f"--store {value}: file, memory, or the address of an empty PostgreSQL")
+
+
 @cli.command()
 @click.option(
     "--recipe",
@@ -131,10 +137,11 @@ def cli() -> None:
 @click.option("--no-context", is_flag=True, help="Search only: no contexts, no tokens, no 'nothing found'.")
 @click.option(
     "--store",
-    type=click.Choice(["file", "memory"]),
+    metavar="file|memory|postgresql://…",
     default="file",
     show_default=True,
-    help="Where memories lie while they are asked.",
+    callback=_store,
+    help="Where memories lie while they are asked; a PostgreSQL must be empty, and is left so.",
 )
 @click.option(
     "--embedder",

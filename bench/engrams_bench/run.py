@@ -154,7 +154,7 @@ def run(
             "ks": list(settings.ks),
             "depth": max(settings.ks),
             "budget": budget,
-            "store": settings.store,
+            "store": "postgresql" if settings.store.startswith("postgres") else settings.store,
             "embedder": settings.embedder,
             "models": settings.models,
             "kept vectors": settings.vectors is not None,

@@ -154,7 +154,7 @@ def delete(house: House, id: str, reason: str) -> Deletion:
 
 
 def delete_all(house: House, scope: Scope, reason: str) -> Deletion:
-    """Erases every event of a scope and what only these support."""
+    """Erases every event of a scope and what rests on these."""
     events: list[EventId] = []
     engrams: list[EngramId] = []
     links, pending = 0, False

@@ -11,11 +11,13 @@ from click.testing import CliRunner
 from engrams_bench.asking import NAMESPACE, Costs, fill, messages_of, opened
 from engrams_bench.cli import cli, main
 from engrams_bench.datasets import DATASETS
+from engrams_bench.errors import BenchError
 from engrams_bench.folder import require
 from engrams_bench.results import Result, read
 from engrams_bench.run import Settings, run
 
 from engrams import Memory
+from tests.postgres_server import SERVER
 
 # Runs every row over the whole sample: in `make test`, not in `make check`.
 pytestmark = pytest.mark.slow
@@ -196,3 +198,24 @@ def test_a_wrong_call_is_one_line(
     printed = capsys.readouterr()
     assert told in printed.err and len(printed.err.splitlines()) == 1
     assert printed.out == "", "nothing ran before the call was seen to be wrong"
+
+
+def test_postgresql_recalls_what_sqlite_does(results: Mapping[str, Result], tmp_path: Path) -> None:
+    """A point at most apart, in the memory of a PostgreSQL that is left empty."""
+    with SERVER.place() as url:
+        for name in ("bm25", "engrams"):
+            there = run(Memory.catalogue()[name], SAMPLE, tmp_path, Settings(store=url))
+            for measure in ("turn recall@5", "turn recall@10", "session recall@5", "context recall"):
+                assert abs(mean(there, measure) - mean(results[name], measure)) <= 0.01
+            assert there.settings["store"] == "postgresql"
+        with Memory.open(url) as memory:
+            assert memory.stats().events == 0
+            memory.add("somebody's memory")
+        with pytest.raises(BenchError, match="something lies in that PostgreSQL"):
+            run(Memory.catalogue()["none"], SAMPLE, tmp_path, Settings(store=url))
+
+
+def test_a_store_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "--data", "sample", "-r", "none", "--store", "floppy"])
+    assert "--store floppy" in capsys.readouterr().err
