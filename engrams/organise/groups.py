@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -230,8 +230,3 @@ def _sources(group: Group) -> tuple[str, ...]:
 def _require_by(step: str, given: str) -> None:
     if given not in ("day", "session", "all"):
         raise BadSetting(f"{step}.by", given, "'day', 'session' or 'all'")
-
-
-def grains_of(engrams: Mapping[EngramId, Engram], by: By) -> list[Engram]:
-    """Those of some engrams that sum up groups of this grain."""
-    return [e for e in engrams.values() if e.metadata.get(GRAIN) == by]
