@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from engrams.errors import BadSetting, ModelError, NotFound, StepFailed, UsageError
 from engrams.ingest.messages import normalise
@@ -202,11 +203,14 @@ def _derive_anew(house: House, beside: Mapping[str, Sequence[str]]) -> None:
     What a recipe derives between sessions comes back with its next consolidation.
     """
     for writer, ids in beside.items():
-        recipes = [r for r in (house.recipe, *CATALOGUE.values()) if r.writer == writer]
+        known = chain(
+            (house.recipe,), CATALOGUE.values()
+        )  # as far as needed: a recipe is loaded when it is asked for
+        recipe = next((r for r in known if r.writer == writer), None)
         events = [e for e in house.store.events(list(dict.fromkeys(ids))).values() if e.kind == "message"]
-        if recipes and events:
+        if recipe is not None and events:
             events.sort(key=lambda e: e.id)
-            house.store.jobs.put(derive_jobs(replace(house, recipe=recipes[0]), events))
+            house.store.jobs.put(derive_jobs(replace(house, recipe=recipe), events))
 
 
 def pin(house: House, id: str, *, pinned: bool) -> Receipt:

@@ -1,47 +1,62 @@
-"""The explicit list of the recipes that come with the package."""
+"""The explicit list of the recipes that come with the package: a name, and where its recipe stands. One is loaded when it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 
 from engrams.errors import UnknownName
 from engrams.recipe import Recipe
-from engrams.recipes.a_mem import A_MEM
-from engrams.recipes.engrams import ENGRAMS
-from engrams.recipes.full_context_first import FULL_CONTEXT_FIRST
-from engrams.recipes.hipporag import HIPPORAG_2
-from engrams.recipes.longmemeval import LONGMEMEVAL
-from engrams.recipes.mem0 import MEM0
-from engrams.recipes.memgas import MEMGAS
-from engrams.recipes.memory_r1 import MEMORY_R1
-from engrams.recipes.memorybank import MEMORYBANK
-from engrams.recipes.reference import BM25, DENSE, FULL_CONTEXT, HYBRID_RRF, NONE
-from engrams.recipes.rmm import RMM
 
-CATALOGUE: Mapping[str, Recipe] = MappingProxyType(
-    {
-        r.name: r
-        for r in (
-            ENGRAMS,
-            NONE,
-            BM25,
-            DENSE,
-            HYBRID_RRF,
-            FULL_CONTEXT,
-            FULL_CONTEXT_FIRST,
-            A_MEM,
-            HIPPORAG_2,
-            LONGMEMEVAL,
-            MEM0,
-            MEMGAS,
-            MEMORY_R1,
-            MEMORYBANK,
-            RMM,
-        )
-    }
-)
-"""Recipes by name: the house recipe, the reference points, then published memories by their names."""
+#: Name to module of this folder and attribute: the house recipe, the reference points, then published memories by their names.
+PLACES: Mapping[str, str] = {
+    "engrams": "engrams:ENGRAMS",
+    "none": "reference:NONE",
+    "bm25": "reference:BM25",
+    "dense": "reference:DENSE",
+    "hybrid-rrf": "reference:HYBRID_RRF",
+    "full-context": "reference:FULL_CONTEXT",
+    "full-context-first": "full_context_first:FULL_CONTEXT_FIRST",
+    "a-mem": "a_mem:A_MEM",
+    "hipporag-2": "hipporag:HIPPORAG_2",
+    "longmemeval": "longmemeval:LONGMEMEVAL",
+    "mem0": "mem0:MEM0",
+    "memgas": "memgas:MEMGAS",
+    "memory-r1": "memory_r1:MEMORY_R1",
+    "memorybank": "memorybank:MEMORYBANK",
+    "rmm": "rmm:RMM",
+}
+
+
+class Catalogue(Mapping[str, Recipe]):
+    """Recipes by name; a recipe's module, and the steps it uses, are imported when that recipe is first asked for.
+
+    Names are known without an import: `in`, `len` and iteration load nothing; `values` and `items` load as they go.
+    """
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        self._places = dict(places)
+
+    def __getitem__(self, name: str) -> Recipe:
+        module, _, attribute = self._places[name].partition(":")
+        found: Recipe = getattr(import_module(f"engrams.recipes.{module}"), attribute)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __repr__(self) -> str:
+        return f"Catalogue({', '.join(self._places)})"
+
+
+CATALOGUE: Mapping[str, Recipe] = Catalogue(PLACES)
+"""Recipes by name, in the order of `PLACES`."""
 
 
 def recipe_named(name: str) -> Recipe:
