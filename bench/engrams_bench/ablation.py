@@ -25,7 +25,7 @@ from engrams_bench.measures.intervals import RESAMPLES, SEED
 from engrams_bench.measures.paired import paired
 from engrams_bench.results import Outcome
 from engrams_bench.rows import DOCUMENTS, alone, without
-from engrams_bench.run import Settings
+from engrams_bench.settings import Settings
 from engrams_bench.tables import measures, scores
 from engrams_bench.vectors import KeptVectors, kept_vectors
 

@@ -25,8 +25,8 @@ from engrams_bench.printing import columns, differences, shown
 from engrams_bench.report import FEEDBACK, gather, insert, markdown
 from engrams_bench.results import read, write
 from engrams_bench.rows import Row, recipe_of, rows_of, without
-from engrams_bench.run import BUDGET, KS, Settings
 from engrams_bench.run import run as run_one
+from engrams_bench.settings import BUDGET, KS, Settings
 from engrams_bench.signals_command import ablate, confident
 from engrams_bench.speed.command import speed
 from engrams_bench.speed.plots import pictures as speed_pictures
@@ -168,6 +168,13 @@ def _store(context: click.Context, option: click.Parameter, value: str) -> str:
     help="What answers for language models: none (recipes in the form that does without), replayed (recorded outputs of real "
     "models, over locomo and musique), or a model by name, as openai:NAME@URL.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Share the haystacks out among so many processes; what is found is the same, times are of busier cores.",
+)
 @click.option("--missing", is_flag=True, help="Only rows that have no result yet.")
 @click.option(
     "--limit",
@@ -193,6 +200,7 @@ def run(
     less: tuple[str, ...],
     vectors: Path | None,
     models: str,
+    processes: int,
     missing: bool,
     limit: int | None,
     out: Path | None,
@@ -201,7 +209,11 @@ def run(
     """Runs recipes over data sets, prints tables and writes result files; without --recipe, all rows of the table."""
     where = data_folder(folder)
     data = _sets(sets, where)
-    settings = Settings(ks, None if no_context else budget, store, limit, embedder, vectors, models)
+    settings = Settings(
+        ks, None if no_context else budget, store, limit, embedder, vectors, models, processes
+    )
+    if limit is not None and processes > 1:
+        raise BenchError("--limit takes the first questions, --processes share all out: name one of the two")
     if not recipes and (changes or less or models or embedder != "none"):
         raise BenchError("--set, --without, --models and --embedder change a recipe: name one with --recipe")
     chosen = _recipes(recipes, changes, less)

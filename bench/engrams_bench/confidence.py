@@ -26,7 +26,7 @@ from engrams_bench.folder import digest, require
 from engrams_bench.machine import machine, origin
 from engrams_bench.measures.abstention import BINS, auroc, auroc_interval
 from engrams_bench.measures.intervals import RESAMPLES, SEED
-from engrams_bench.run import Settings
+from engrams_bench.settings import Settings
 from engrams_bench.vectors import kept_vectors
 
 SCHEMA = 1

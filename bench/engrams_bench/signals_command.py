@@ -12,7 +12,7 @@ from engrams_bench import ablation, confidence
 from engrams_bench.datasets import find
 from engrams_bench.folder import data_folder
 from engrams_bench.report import ABLATION, CONFIDENCE
-from engrams_bench.run import Settings
+from engrams_bench.settings import Settings
 
 
 def _asked(command: Callable[..., None]) -> Callable[..., None]:

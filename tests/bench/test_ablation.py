@@ -16,7 +16,7 @@ from engrams_bench.cli import cli
 from engrams_bench.datasets import DATASETS
 from engrams_bench.report import BEGIN, insert
 from engrams_bench.report import gather as gather_runs
-from engrams_bench.run import Settings
+from engrams_bench.settings import Settings
 
 from engrams import Memory
 from engrams.recipes.engrams import SUM

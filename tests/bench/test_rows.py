@@ -12,7 +12,7 @@ from engrams_bench.datasets import DATASETS
 from engrams_bench.errors import BenchError
 from engrams_bench.report import gather
 from engrams_bench.rows import Row, recipe_of, rows_of, without
-from engrams_bench.run import Settings
+from engrams_bench.settings import Settings
 
 from engrams import Memory
 from engrams.recipes.engrams import SUM

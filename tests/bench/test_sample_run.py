@@ -14,7 +14,8 @@ from engrams_bench.datasets import DATASETS
 from engrams_bench.errors import BenchError
 from engrams_bench.folder import require
 from engrams_bench.results import Result, read
-from engrams_bench.run import Settings, run
+from engrams_bench.run import run
+from engrams_bench.settings import Settings
 
 from engrams import Memory
 from tests.postgres_server import SERVER
@@ -120,6 +121,14 @@ def test_the_same_run_gives_the_same_outcomes_on_disk_and_in_memory(results: Map
     assert again.outcomes == results["engrams"].outcomes
 
 
+def test_processes_that_share_the_haystacks_find_the_same(results: Mapping[str, Result]) -> None:
+    shared = run(Memory.catalogue()["bm25"], SAMPLE, Path(), Settings(processes=2))
+    alone = results["bm25"]
+    assert shared.outcomes == alone.outcomes
+    assert (shared.data, shared.tables) == (alone.data, alone.tables)
+    assert shared.settings["processes"] == 2 and alone.settings["processes"] == 1
+
+
 def test_a_haystack_is_told_as_it_was_without_names_that_tell_the_answer(own_data: Path) -> None:
     data = DATASETS["longmemeval"]
     case = next(iter(data.load(require(data, own_data))))
@@ -182,6 +191,7 @@ def test_a_changed_parameter_is_another_recipe_and_no_row_of_the_tables(
         (["--data", "locomo"], "snap-research/locomo"),
         (["--data", "sample", "--recipe", "bm25", "--set", "read.Nothing.k=1"], "Nothing"),
         (["--data", "sample", "--recipe", "bm25", "--recipe", "none", "--out", "one.json"], "name a folder"),
+        (["--data", "sample", "--limit", "3", "--processes", "2"], "name one of the two"),
     ],
 )
 def test_a_wrong_call_is_one_line(
