@@ -1,0 +1,1 @@
+"""Compression policies, one published method a file."""
