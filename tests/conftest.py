@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -39,6 +40,13 @@ def _refuse_unless_loopback(address: object) -> None:
     if name in LOOPBACK_NAMES or name.startswith("127."):
         return
     raise SocketBlocked(f"a test tried to reach {name}; tests speak to loopback only")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def heard_interrupts() -> None:
+    """Makes Ctrl-C count here and in the processes that tests start: a shell's background job is started deaf to it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -130,9 +138,20 @@ FULL_RUN = (
     "tests/rooms/lifecycle/test_sealing",
 )
 
+#: Folders whose tests need torch. The daily check does without it and does not read them; the full run fails without it.
+NEED_TORCH = ("tests/kv/", "tests/rooms/kv/", "tests/rooms/weights/")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves what needs torch to the full run, before it is imported."""
+    if config.getoption("markexpr") != "not slow" or not collection_path.is_relative_to(config.rootpath):
+        return None
+    place = f"{collection_path.relative_to(config.rootpath).as_posix()}/"
+    return place.startswith(NEED_TORCH) or None
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks as slow what lies in `FULL_RUN`, and whatever runs on a server."""
     for item in items:
-        if item.nodeid.startswith(FULL_RUN) or "postgres" in item.nodeid:
+        if item.nodeid.startswith((*FULL_RUN, *NEED_TORCH)) or "postgres" in item.nodeid:
             item.add_marker(pytest.mark.slow)
