@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from engrams.errors import BadSetting
 from engrams.joints import NothingFound
 from engrams.ports import Float32, Int64, View
 from engrams.recall.derived import once
+from engrams.recall.graph import places_among
 from engrams.recall.nearest import allowed, cosines, rows_of
 from engrams.recall.select import fetch
 from engrams.records import Engram, Query, Ranked, Scored
@@ -39,9 +41,7 @@ class PhraseGraph:
 
     def phrase(self, text: str) -> int:
         """The number of a phrase in `hashes`; -1 where the graph does not hold it."""
-        wanted = np.uint32(name_hash(text))
-        at = int(np.searchsorted(self.hashes, wanted))
-        return at if at < len(self.hashes) and self.hashes[at] == wanted else -1
+        return int(places_among(self.hashes, [name_hash(text)])[0])
 
 
 @dataclass(frozen=True)
@@ -121,23 +121,32 @@ def _made(view: View, synonyms: Synonyms | None, fingerprint: str) -> PhraseGrap
     )
 
 
-def _synonyms(
-    view: View, hashes: npt.NDArray[np.uint32], synonyms: Synonyms, fingerprint: str
-) -> tuple[Int64, Int64, Doubles]:
-    """(phrase, phrase, cosine) of the pairs that say the same, each once with the lower number first."""
-    none = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+def phrase_vectors(
+    view: View, hashes: npt.NDArray[np.uint32], fingerprint: str
+) -> tuple[Int64, Float32] | None:
+    """The numbers in `hashes` of the phrases that have a vector, ascending int64[n], and these, float32[n, d]; None where none has."""
     vectors = view.vectors(fingerprint)
     entities = rows_of(view, (ENTITY,))
     if vectors is None or not len(entities):
-        return none
+        return None
     rows, named = view.names()
     entity = np.zeros(view.size, dtype=np.bool_)
     entity[entities] = True
     known, at = np.unique(named[entity[rows]], return_index=True)
     inside = np.isin(known, hashes)
     phrases = np.searchsorted(hashes, known[inside]).astype(np.int64)
-    held = vectors[rows[entity[rows]][at[inside]]]
-    ends, others, found = [], [], []
+    return phrases, vectors[rows[entity[rows]][at[inside]]]
+
+
+def _synonyms(
+    view: View, hashes: npt.NDArray[np.uint32], synonyms: Synonyms, fingerprint: str
+) -> tuple[Int64, Int64, Doubles]:
+    """(phrase, phrase, cosine) of the pairs that say the same, each once with the lower number first."""
+    found = phrase_vectors(view, hashes, fingerprint)
+    if found is None or not len(found[0]):
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    phrases, held = found
+    ends, others, heights = [], [], []
     for begin in range(0, len(held), AT_ONCE):
         table = held[begin : begin + AT_ONCE] @ held.T
         for row, close in enumerate(table, start=begin):
@@ -146,8 +155,8 @@ def _synonyms(
             near = near[top_k(close[near], synonyms.most)]
             ends.append(np.full(len(near), phrases[row]))
             others.append(phrases[near])
-            found.append(close[near].astype(np.float64))
-    one, other, cosine = np.concatenate(ends), np.concatenate(others), np.concatenate(found)
+            heights.append(close[near].astype(np.float64))
+    one, other, cosine = np.concatenate(ends), np.concatenate(others), np.concatenate(heights)
     pairs, first = np.unique(
         np.stack([np.minimum(one, other), np.maximum(one, other)]), axis=1, return_index=True
     )
@@ -171,12 +180,16 @@ class NeedSome(Step[Ranked[Engram], Ranked[Engram]]):
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """A question, the graph to walk, and where the walk begins: float64[nodes], not all 0."""
+    """A question, the graph to walk, and where the walk begins: float64[nodes], not all 0.
+
+    `sureness`, a cosine: how near what the question names is to where the walk begins, 1 where nothing had to be likened.
+    """
 
     query: Query
     view: View
     graph: PhraseGraph
     start: Doubles
+    sureness: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -235,32 +248,96 @@ class SeedGraph(Step[Ranked[Engram], Seeded]):
 class WalkGraph(Step[Seeded, Ranked[Engram]]):
     """Personalised PageRank from the seeds, following an edge with chance `damping` (0..1): the `k` (>= 1) passages with most.
 
-    The query's own limit goes before `k`. Signal `graph`.
+    With `by="nodes"` passages are nodes of the walk, and score what they have of it. With `by="facts"` the walk is over phrases
+    alone, and a passage scores the sum, over its facts, of what subject and object have, min-max over all passages. Where the
+    seeds are not surer than `unsure_until` (-1..1), half of a score is the passage's cosine with the question, min-max; -1: never.
+    The query's own limit goes before `k`. Signal `graph`, and `dense` where the cosine counts.
 
-    Source: HippoRAG 2 (Gutiérrez et al. 2025), section 3.2; damping 0.5, 5 passages for the reader.
+    Source: HippoRAG 2 (Gutiérrez et al. 2025), section 3.2; damping 0.5, 5 passages for the reader. "facts": HippoRAG (Gutiérrez
+    et al. 2024), section 2.3 and the authors' code, whose `doc_ensemble` is unsure until 0.9.
     """
 
     damping: float = 0.5
     k: int = 5
+    by: Literal["nodes", "facts"] = "nodes"
+    unsure_until: float = -1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.damping < 1:
             raise BadSetting("WalkGraph.damping", self.damping, "a chance from 0 to below 1")
         if self.k < 1:
             raise BadSetting("WalkGraph.k", self.k, "a whole number of at least 1")
+        if self.by not in ("nodes", "facts"):
+            raise BadSetting("WalkGraph.by", self.by, "'nodes' or 'facts'")
+        if not -1 <= self.unsure_until <= 1:
+            raise BadSetting("WalkGraph.unsure_until", self.unsure_until, "a cosine from -1 to 1")
 
     def __call__(self, value: Seeded, run: Run) -> Ranked[Engram]:
-        """Walks and fetches."""
-        graph = value.graph
+        """Walks and fetches.
+
+        Raises:
+            ModelError: the embedder failed.
+        """
+        graph = value.graph if self.by == "nodes" else phrases_alone(value.graph)
         rank = walk_graph(graph.ends, graph.others, graph.weights, value.start, self.damping)
+        first = len(graph.passages)
+        walked = rank[:first]
+        if self.by == "facts":
+            passage, phrase = facts_of_passages(value.view, value.graph)
+            told: Doubles = np.bincount(passage, rank[first + phrase], first).astype(np.float64)
+            walked = min_max(told)
+        parts = {"graph": walked}
+        if value.sureness <= self.unsure_until:
+            close = cosines(value.view, value.query.text, (PASSAGE,), run)[graph.passages].astype(np.float64)
+            there = np.isfinite(close)
+            dense = np.zeros(first)
+            dense[there] = min_max(close[there])
+            parts = {"graph": walked / 2, "dense": dense / 2}
         scores: Float32 = np.full(value.view.size, -np.inf, dtype=np.float32)
-        scores[graph.passages] = rank[: len(graph.passages)]
+        scores[graph.passages] = sum(parts.values())
         best = top_k(allowed(value.view, scores), value.query.limit or self.k)
+        places = np.searchsorted(graph.passages, best)
         return Ranked(
             value.query,
             tuple(
-                Scored(engram, float(scores[at]), {"graph": float(scores[at])})
-                for at, engram in zip(best, fetch(run, value.view, best), strict=True)
+                Scored(engram, float(scores[at]), {name: float(part[place]) for name, part in parts.items()})
+                for at, place, engram in zip(best, places, fetch(run, value.view, best), strict=True)
                 if engram is not None
             ),
         )
+
+
+def phrases_alone(graph: PhraseGraph) -> PhraseGraph:
+    """The same graph without what joins passages to phrases: a walk from phrases stays among phrases."""
+
+    first = len(graph.passages)
+    inside = (graph.ends >= first) & (graph.others >= first)
+    return replace(graph, ends=graph.ends[inside], others=graph.others[inside], weights=graph.weights[inside])
+
+
+def facts_of_passages(view: View, graph: PhraseGraph) -> tuple[Int64, Int64]:
+    """(passage, phrase), int64[m] each: once for every fact of the passage that has the phrase as subject or object.
+
+    A fact is of the passages of its message that hold all of its phrases.
+    """
+
+    def make() -> tuple[Int64, Int64]:
+        rows, named = view.names()
+        order = np.argsort(rows, kind="stable")
+        rows, phrase = rows[order], np.searchsorted(graph.hashes, named[order])
+        begins, ends = (np.searchsorted(rows, np.arange(view.size), side=side) for side in ("left", "right"))
+        of_event: dict[int, list[tuple[int, set[int]]]] = {}
+        for number, row in enumerate(graph.passages):
+            held = set(phrase[begins[row] : ends[row]].tolist())
+            of_event.setdefault(int(view.event[row]), []).append((number, held))
+        pairs = [
+            (number, said)
+            for row in rows_of(view, (FACT,))
+            for number, held in of_event.get(int(view.event[row]), ())
+            if (spoken := set(phrase[begins[row] : ends[row]].tolist())) <= held
+            for said in sorted(spoken)
+        ]
+        found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
+
+    return once(view, ("facts of passages",), make)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,9 +64,16 @@ class Graph:
 
     def places(self, hashes: Sequence[int]) -> Int64:
         """The numbers of the names with these hashes, int64[len(hashes)]; -1 for one that is not there."""
-        wanted = np.array(hashes, dtype=np.uint32)
-        at = np.minimum(np.searchsorted(self.hashes, wanted), max(len(self.hashes) - 1, 0))
-        return np.where(self.hashes[at] == wanted, at, -1).astype(np.int64)
+        return places_among(self.hashes, hashes)
+
+
+def places_among(known: UInt32, hashes: Sequence[int]) -> Int64:
+    """Where hashes stand among those known, uint32[e] ascending: int64[len(hashes)]; -1 for one that is not there."""
+    wanted = np.array(hashes, dtype=np.uint32)
+    if not len(known):
+        return np.full(len(wanted), -1, dtype=np.int64)
+    at = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    return np.where(known[at] == wanted, at, -1).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -154,15 +161,18 @@ class GraphScores(Step[Found, Found]):
 def _seeds_of_names(graph: Graph, question: str) -> Float32:
     """Where the walk starts among names, float32[e], summing to 1; rare names more; all 0 where none is named."""
     start = np.zeros(len(graph.hashes), dtype=np.float32)
-    places = sorted(set(_named_in(graph, question)))
+    places = sorted({place for place, _ in named_in(graph.places, question)})
     if places:
         start[places] = 1 / graph.held[places]
         start /= start.sum()
     return start
 
 
-def _named_in(graph: Graph, question: str) -> list[int]:
-    """The names in a question, by number: the longest first at each place, whether capitalised or not."""
+def named_in(places_of: Callable[[Sequence[int]], Int64], question: str) -> list[tuple[int, str]]:
+    """The names in a question, by number and as said: the longest first at each place, whether capitalised or not.
+
+    `places_of` gives the numbers of the names with some hashes, -1 for one that is not there.
+    """
     said = name_words(question)
     spans = [
         (begin, begin + length)
@@ -170,11 +180,11 @@ def _named_in(graph: Graph, question: str) -> list[int]:
         for length in range(min(LONGEST_NAME, len(said) - begin), 0, -1)
     ]
     texts = [" ".join(said[begin:end]) for begin, end in spans]
-    places = graph.places([name_hash(text) for text in texts]) if texts else ()
-    found: list[int] = []
+    places = places_of([name_hash(text) for text in texts]) if texts else ()
+    found: list[tuple[int, str]] = []
     free = 0
     for (begin, end), text, place in zip(spans, texts, places, strict=True):
         if begin >= free and place >= 0 and len(text) >= SHORTEST_NAME:
-            found.append(int(place))
+            found.append((int(place), text))
             free = end
     return found

@@ -1,4 +1,4 @@
-"""HippoRAG 2: facts of passages as a graph of phrases, walked from the facts that speak to the question."""
+"""HippoRAG, both: facts of passages as a graph of phrases, walked from facts near to the question or from what it names."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from engrams.organise.triples import ExtractEntities, ExtractTriples
 from engrams.recall.choose import KeepChosen
 from engrams.recall.fact_graph import NeedSome, SeedGraph, Synonyms, WalkGraph
 from engrams.recall.nearest import Nearest
+from engrams.recall.question_names import AskNames, LinkNames
 from engrams.recipe import Paper, Recipe
 
 HIPPORAG_2 = Recipe(
@@ -37,6 +38,37 @@ HIPPORAG_2 = Recipe(
         "phrases are the same where their words are, whatever their punctuation; the code keeps endings such as 's",
         "the model that chooses facts gives their numbers, not their text; its prompt is ours and has no examples",
         "vectors are the memory's embedder's, without instructions, of the first 600 characters of a text",
+    ),
+    needs=("chat", "embedder"),
+)
+
+
+HIPPORAG = Recipe(
+    name="hipporag",
+    writer=HIPPORAG_2.writer,
+    summary="The facts a model reads in passages as a graph of phrases; a walk from what the question names.",
+    paper=Paper(
+        "HippoRAG: Neurobiologically Inspired Long-Term Memory for Large Language Models",
+        2024,
+        "https://arxiv.org/abs/2405.14831",
+    ),
+    write=HIPPORAG_2.write,
+    read=OrElse(
+        first=AskNames()
+        >> LinkNames(synonyms=Synonyms(min_cosine=0.8, most=100), specificity=True)
+        >> WalkGraph(damping=0.5, k=10, by="facts", unsure_until=-1.0),
+        backup=Nearest(kinds=("passage",), k=10, widen=True),
+    )
+    >> FitBudget()
+    >> OrderForReading()
+    >> Render(),
+    differs=(
+        "damping=0.5 is the paper's and its scripts'; 0.1 is the default of the authors' code",
+        "unsure_until=0.9 is doc_ensemble of the authors' code, which its experiments leave off",
+        "a question that names nothing is answered by vectors, as with doc_ensemble; without it all passages score the same",
+        "what it derives is what hipporag-2 derives: entities and facts of one prompt each, most=100 synonyms of a phrase",
+        "one look-up: the loop with IRCoT, which asks again after each thought, is the caller's",
+        "vectors are the memory's embedder's, without instructions; the paper takes Contriever and ColBERTv2",
     ),
     needs=("chat", "embedder"),
 )
