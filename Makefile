@@ -1,7 +1,7 @@
 # Two commands to know: `make demo` and `make test`. Each sets up everything it needs, in .venv.
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench weights browser dist clean
+.PHONY: help setup demo test check format bench weights browser torch dist clean
 
 VENV ?= .venv
 export VENV
@@ -16,7 +16,7 @@ setup: ## .venv with the package and its tools (done again only when something c
 demo: setup ## the main job on a conversation of ours; FILE=export.json for your own
 	@$(BIN)/engrams demo $(if $(FILE),"$(FILE)")
 
-test: browser setup weights ## every check and every test
+test: browser setup weights torch ## every check and every test
 	@scripts/check all
 
 check: setup ## the daily one: format, lint, types, floors, quick tests
@@ -37,8 +37,11 @@ weights: setup ## the embedder's weights, built and installed into .venv
 browser: ## a Chromium for the tests of the inspector
 	@scripts/browser
 
+torch: setup ## torch into .venv, and .venv-kvpress beside it, for the rooms kv and weights
+	@scripts/torch
+
 dist: setup ## every package of the repository, in dist/
 	@scripts/dist
 
 clean: ## removes .venv, caches and dist/
-	@rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .venv-kvpress dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
