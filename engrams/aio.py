@@ -26,7 +26,7 @@ from engrams.lifecycle.rebuilding import Rebuilt
 from engrams.lifecycle.retention import Rule
 from engrams.lifecycle.spending import Estimate
 from engrams.memory import Memory
-from engrams.ports import Clock, Spending, Tokenizer
+from engrams.ports import ChatModel, Clock, Spending, Tokenizer
 from engrams.recipe import Recipe
 from engrams.records import (
     Context,
@@ -631,6 +631,15 @@ class AsyncMemory:
     async def estimate(self, recipe: str | Recipe | None = None) -> Estimate:
         """What the waiting jobs would take of language models or, with a recipe, deriving anew with it; asks no model."""
         return await asyncio.to_thread(self._memory.estimate, recipe)
+
+    async def chat(self, namespace: str | None = None) -> ChatModel:
+        """The language model of this memory, under its limits and in its ledger: for a program that answers from a context.
+
+        Raises:
+            CannotJoin: the memory is open without one.
+            Denied: the key it was opened with may not write there.
+        """
+        return await asyncio.to_thread(self._memory.chat, namespace)
 
     async def namespaces(self) -> list[str]:
         """The namespaces in which something lies."""

@@ -26,6 +26,7 @@ from engrams.lifecycle import (
     writing,
 )
 from engrams.lifecycle.access import Key
+from engrams.lifecycle.chatting import chat_of
 from engrams.lifecycle.comparing import Compared
 from engrams.lifecycle.consolidating import Consolidated
 from engrams.lifecycle.feedback import Marks
@@ -40,7 +41,7 @@ from engrams.lifecycle.rebuilding import Rebuilt
 from engrams.lifecycle.retention import Rule
 from engrams.lifecycle.scopes import Scopes, resolve
 from engrams.lifecycle.spending import Estimate
-from engrams.ports import Clock, Spending, Tokenizer
+from engrams.ports import ChatModel, Clock, Spending, Tokenizer
 from engrams.recipe import Recipe
 from engrams.recipes.catalogue import CATALOGUE
 from engrams.records import (
@@ -611,6 +612,15 @@ class Memory(Keeping):
     def estimate(self, recipe: str | Recipe | None = None) -> Estimate:
         """What the waiting jobs would take of language models or, with a recipe, deriving anew with it; asks no model."""
         return spending.estimate(self._house, None if recipe is None else self._recipe(recipe))
+
+    def chat(self, namespace: str | None = None) -> ChatModel:
+        """The language model of this memory, under its limits and in its ledger: for a program that answers from a context.
+
+        Raises:
+            CannotJoin: the memory is open without one.
+            Denied: the key it was opened with may not write there.
+        """
+        return chat_of(self._house, self._scope(Scopes(namespace), writing=True).namespace)
 
     # --- the store
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,10 +28,38 @@ NAMESPACE = "bench"
 PAGE = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What language models took, writing and reading: requests, tokens in and out, seconds of waiting for them, money (None: no
+    price is known for some of it)."""
+
+    calls: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    money: float | None = 0.0
+
+    def __add__(self, other: Spent) -> Spent:
+        """Both together; unknown money stays unknown."""
+        known = self.money is not None and other.money is not None
+        return Spent(
+            self.calls + other.calls,
+            self.tokens + other.tokens,
+            self.seconds + other.seconds,
+            (self.money or 0.0) + (other.money or 0.0) if known else None,
+        )
+
+
+def spent(memory: Memory) -> Spent:
+    """All lines of a memory's ledger together."""
+    used = [line.usage for line in memory.costs()]
+    return sum((Spent(one.calls, one.tokens, one.seconds, one.money) for one in used), Spent())
+
+
 @dataclass
 class Costs:
     """Prices as they come: milliseconds of CPU for adds (one by one; in bulk a message), searches and contexts, bytes
-    on disk a message. `first` are searches that found the memory cold, and paid for loading it."""
+    on disk a message. `first` are searches that found the memory cold, and paid for loading it. `models`: what language models
+    took."""
 
     add: list[float] = field(default_factory=list)
     bulk: list[float] = field(default_factory=list)
@@ -40,6 +68,11 @@ class Costs:
     context: list[float] = field(default_factory=list)
     bytes: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    models: Spent = field(default_factory=lambda: Spent())
+
+
+#: Is told each context as it is made.
+Hearing = Callable[[Case, Question, Context], None]
 
 
 def _milliseconds_since(began: float) -> float:
@@ -198,10 +231,11 @@ def answer(
     embedder: str | KeptVectors = "none",
     alike: bool = False,
     model: object = None,
+    hear: Hearing | None = None,
 ) -> list[Outcome]:
     """Fills a memory with a case and asks it questions. `budget` None: no contexts are asked for.
 
-    `alike`: the recipe gives the same context whatever is asked, so it is asked for once.
+    `alike`: the recipe gives the same context whatever is asked, so it is asked for once. `hear` is told each context.
     """
     began = time.process_time()
     with opened(recipe, store, embedder, model) as memory:
@@ -212,6 +246,9 @@ def answer(
             hits = ask(memory, question, depth, number == 0, costs)
             if budget is not None and (made is None or not alike):
                 made = compose(memory, question, budget, costs)
+            if hear is not None and made is not None:
+                hear(case, question, made)
             told.append(outcome(case, question, hits, made, turn_of))
+        costs.models += spent(memory)
     costs.seconds += time.process_time() - began
     return told

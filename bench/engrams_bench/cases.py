@@ -30,7 +30,7 @@ class Session:
 class Question:
     """A question, the ids of the turns and sessions that answer it, and when it is asked (None: the set does not say).
 
-    `sessions` is empty where sessions say nothing that turns do not.
+    `sessions` is empty where sessions say nothing that turns do not. `answer` is what the set holds for right ("": it says nothing).
     `abstain`: the haystack does not answer it, and a good memory says so. Gold of such a question names what misleads.
     """
 
@@ -41,6 +41,7 @@ class Question:
     sessions: tuple[str, ...] = ()
     asked_at: datetime | None = None
     abstain: bool = False
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

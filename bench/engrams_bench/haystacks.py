@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engrams import Recipe
-from engrams_bench.asking import Costs, answer
+from engrams_bench.asking import Costs, Hearing, Spent, answer
 from engrams_bench.cases import Case, DataSet
 from engrams_bench.datasets import DATASETS
+from engrams_bench.errors import BenchError
 from engrams_bench.folder import require
 from engrams_bench.replays import replay_of
 from engrams_bench.results import Outcome
@@ -35,11 +36,19 @@ def every(
     folder: Path,
     settings: Settings,
     progress: Callable[[Case, int], None] | None = None,
+    model: object = None,
+    hear: Hearing | None = None,
 ) -> list[Done]:
     """Every haystack of a data set that has questions, in its order; with `settings.processes` above 1 side by side, each process
-    every so-manieth of them, and `progress` is not told."""
+    every so-manieth of them, and `progress` is not told. `model` and `hear` as `run` takes them.
+
+    Raises:
+        BenchError: several processes, and something that only one can be given.
+    """
     if settings.processes == 1:
-        return share(recipe, data, folder, settings, 0, progress)
+        return share(recipe, data, folder, settings, 0, progress, model, hear)
+    if model is not None or hear is not None:
+        raise BenchError("--processes shares neither a model's connection nor contexts: run in one process")
     todo = [(recipe, data.name, folder, settings, part) for part in range(settings.processes)]
     # Not forked: libraries below numpy and onnxruntime do not outlive a fork of their threads.
     with multiprocessing.get_context("spawn").Pool(settings.processes) as pool:
@@ -58,6 +67,8 @@ def share(
     settings: Settings,
     part: int,
     progress: Callable[[Case, int], None] | None = None,
+    model: object = None,
+    hear: Hearing | None = None,
 ) -> list[Done]:
     """The `part`-th process's haystacks, one after another; `settings.limit` ends them after so many questions."""
     held: list[Done] = []
@@ -73,9 +84,9 @@ def share(
                 continue
             if progress is not None:
                 progress(case, asked)
-            model: object = None if settings.models in ("", "none") else settings.models
+            asked_of: object = None if settings.models in ("", "none") else model or settings.models
             if recorded is not None:
-                model = replay = recorded(case)
+                asked_of = replay = recorded(case)
                 form = replay.form(recipe)
             costs = Costs()
             outcomes = answer(
@@ -87,8 +98,9 @@ def share(
                 settings.budget_of(recipe),
                 costs,
                 vectors or settings.embedder,
-                model=model,
+                model=asked_of,
                 alike=recipe.name == FULL_CONTEXT,
+                hear=hear,
             )
             asked += len(outcomes)
             held.append(Done(place, form, outcomes, costs, case.size))
@@ -98,6 +110,7 @@ def share(
 def summed(parts: Sequence[Costs]) -> Costs:
     """The prices of several haystacks together, in their order."""
     whole = Costs()
+    whole.models = sum((one.models for one in parts), Spent())
     for one in parts:
         whole.add += one.add
         whole.bulk += one.bulk

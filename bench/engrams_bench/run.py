@@ -10,7 +10,7 @@ from typing import Any
 
 from engrams import Recipe
 from engrams_bench import __version__
-from engrams_bench.asking import SINGLE_ADDS, Costs
+from engrams_bench.asking import SINGLE_ADDS, Costs, Hearing
 from engrams_bench.cases import Case, DataSet
 from engrams_bench.folder import digest, require
 from engrams_bench.haystacks import every, summed
@@ -39,6 +39,10 @@ def _cost(costs: Costs, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         told[name] = None if found is None else {k: _short(v) for k, v in asdict(found).items()}
     return told | {
         "model calls": sum(o.model_calls for o in outcomes),
+        "model calls in all": costs.models.calls,
+        "model tokens": costs.models.tokens,
+        "model seconds": round(costs.models.seconds, 1),
+        "model money": costs.models.money,
         "cpu seconds": round(costs.seconds, 1),
     }
 
@@ -62,16 +66,19 @@ def run(
     folder: Path,
     settings: Settings,
     progress: Callable[[Case, int], None] | None = None,
+    model: object = None,
+    hear: Hearing | None = None,
 ) -> Result:
     """Each case into a memory of its own, each question asked; `progress` is told each case and the questions so far, where one
-    process does it all.
+    process does it all. `model` answers in place of the one that the settings name, which then is its name alone. `hear` is told each
+    context.
 
     Raises:
         MissingData, MalformedData: the data set cannot be read.
         EngramsError: the recipe failed.
     """
     paths = require(data, folder)
-    done = every(recipe, data, folder, settings, progress)
+    done = every(recipe, data, folder, settings, progress, model, hear)
     form = done[-1].form if done else recipe
     outcomes = [outcome for one in done for outcome in one.outcomes]
     costs = summed([one.costs for one in done])

@@ -25,7 +25,7 @@ from tests.doors.rest_server import running
 ROOT = Path(__file__).resolve().parents[2]
 #: What a client does not do: it is done beside the store, by whoever keeps the server.
 BESIDE_THE_STORE = {
-    *("open", "held_by", "work", "reset", "reembed", "backup", "vacuum", "finish_erasing"),
+    *("open", "held_by", "chat", "work", "reset", "reembed", "backup", "vacuum", "finish_erasing"),
     *("encrypted_copy", "change_key", "recipe", "location", "embedder", "catalogue", "find_recipe"),
     *("export_container", "restore_container", "merge_container", "split_container"),
 }

@@ -91,6 +91,7 @@ def _case(sample: Mapping[str, Any]) -> Case:
                 turns=gold,
                 sessions=tuple(dict.fromkeys(home[turn] for turn in gold)),
                 abstain=category == ADVERSARIAL,
+                answer="" if category == ADVERSARIAL else str(asked.get("answer") or ""),
             )
         )
     return Case(str(sample["sample_id"]), sessions, tuple(questions))

@@ -81,6 +81,7 @@ def case_of(record: Mapping[str, Any]) -> Case:
         sessions=tuple(label for label, name in zip(told, names, strict=True) if name in answers),
         asked_at=when(record["question_date"]),
         abstain=record["question_id"].endswith(ABSTENTION),
+        answer=str(record.get("answer", "")),
     )
     return Case(question.id, tuple(sessions), (question,))
 

@@ -61,6 +61,7 @@ def _case(kind: str, record: Mapping[str, Any]) -> Case:
             category=kind,
             turns=tuple(str(step) for step in dict.fromkeys(asked["target_step_id"])),
             asked_at=when(asked["time"]),
+            answer=str(asked.get("answer", "")),
         )
         for asked in record["question_list"]
     )

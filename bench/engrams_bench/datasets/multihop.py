@@ -79,7 +79,8 @@ def case_of(name: str, corpus: object, questions: list[Mapping[str, Any]]) -> Ca
         gold = _gold(question, by_passage, by_title)
         id = str(question.get("id") or question["_id"])
         category = str(question.get("type") or id.split("_", 1)[0])
-        asked.append(Question(id, str(question["question"]), category, gold))
+        answer = str(question.get("answer", ""))
+        asked.append(Question(id, str(question["question"]), category, gold, answer=answer))
     return Case(name, sessions, tuple(asked))
 
 

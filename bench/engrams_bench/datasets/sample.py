@@ -61,6 +61,7 @@ def _case(history: Path, asked: Mapping[str, Any]) -> Case:
             sessions=tuple(dict.fromkeys(home[turn] for turn in question["gold"])),
             asked_at=datetime.fromisoformat(question["asked_at"]) if "asked_at" in question else None,
             abstain=question["category"] == UNANSWERABLE,
+            answer="" if question["category"] == UNANSWERABLE else question.get("answer", ""),
         )
         for question in asked["questions"]
     )
