@@ -6,10 +6,14 @@ and what the one who decides is told.
 
 from __future__ import annotations
 
+import json
+import math
 import time
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 from engrams.errors import BadSetting, CannotJoin
 from engrams.ports import Ask, PromptText, Tool, ToolCall, Turn
@@ -22,6 +26,8 @@ V = TypeVar("V")
 #: The action that ends the loop of a trained policy.
 STOP = "stop"
 KINDS = ("string", "integer", "number", "boolean")
+#: The words for who decides, beside a policy that is given as an object; "trained:FILE" reads the weights of a file.
+PIPELINE, TOOLS, TRAINED = "pipeline", "tools", "trained"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +48,14 @@ class Done(Generic[V]):
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of a tool: its name, its type ("string", "integer", "number", "boolean"), what it means."""
+    """One argument of a tool: its name, its type ("string", "integer", "number", "boolean"), what it means; `choices`, where
+    it is one of some texts."""
 
     name: str
     kind: str = "string"
     says: str = ""
     required: bool = True
+    choices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -71,7 +79,12 @@ class Act(Step[Called[Any], Done[Any]]):
     def schema(self) -> dict[str, Json]:
         """The arguments as a JSON schema."""
         described = {
-            a.name: {"type": a.kind, **({"description": a.says} if a.says else {})} for a in self.arguments
+            a.name: {
+                "type": a.kind,
+                **({"description": a.says} if a.says else {}),
+                **({"enum": list(a.choices)} if a.choices else {}),
+            }
+            for a in self.arguments
         }
         required = [a.name for a in self.arguments if a.required]
         return {
@@ -104,9 +117,75 @@ class Policy(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Offer(Generic[V]):
+    """What a policy looks at: what the loop works on, and one thing that could be done next."""
+
+    value: V
+    action: Action
+
+
+class Features(Step[Offer[Any], Mapping[str, float]]):
+    """What a trained policy sees of an action: a few numbers by name, each of the order of 1; those left out are 0."""
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """All the names there may be."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A trained policy: an action's score is the sum of its features, each times its weight; `STOP` has 0.
+
+    So what is done is what is worth more than leaving it. Without weights every score is 0, and nothing is done.
+    """
+
+    features: Features
+    weights: tuple[tuple[str, float], ...] = ()
+
+    def scores(
+        self, value: Any, done: Sequence[Action], actions: Sequence[Action], run: Run
+    ) -> Sequence[float]:
+        """A number for each action."""
+        held = dict(self.weights)
+        return [
+            0.0
+            if action.tool == STOP
+            else sum(held.get(name, 0.0) * x for name, x in self.features(Offer(value, action), run).items())
+            for action in actions
+        ]
+
+    def read(self, path: str | Path) -> Linear:
+        """The same with the weights of a file: a JSON object with `features` (the name of the step) and `weights` (by name).
+
+        Raises:
+            BadSetting: no such file, another step's weights, or a weight that is no number or of no feature.
+        """
+        try:
+            held = json.loads(Path(path).read_text("utf-8"))
+            step, weights = held["features"], dict(held["weights"])
+        except (OSError, ValueError, TypeError, KeyError) as cause:
+            raise BadSetting(
+                "policy", f"trained:{path}", f"a JSON file with features and weights; {cause!r}"
+            ) from cause
+        if step != self.features.name:
+            raise BadSetting("policy", f"trained:{path}", f"weights of {self.features.name}, not of {step}")
+        for name, weight in weights.items():
+            if (
+                name not in self.features.names
+                or type(weight) not in (int, float)
+                or not math.isfinite(weight)
+            ):
+                known = ", ".join(self.features.names)
+                raise BadSetting("policy", f"{name}: {weight!r}", f"a number for one of {known}")
+        return replace(self, weights=tuple((name, float(weight)) for name, weight in sorted(weights.items())))
+
+
 @dataclass(frozen=True)
 class Decide(Step[V, V]):
-    """Works on a value by a fixed chain (`policy="pipeline"`), by a model that calls tools ("tools"), or by a trained policy.
+    """Works on a value by a fixed chain (`policy="pipeline"`), by a model that calls tools ("tools"), or by a trained policy
+    (an object, "trained" for the one in `trained`, "trained:FILE" for that one with the weights of a file).
 
     `pipeline` is the chain. `shown` says what of the value a model is shown, by the names of the blocks. It ends when the one who
     decides calls no tool any more, or at a limit, which the trace then names: turns of the model (1 or more), calls of tools (1 or
@@ -120,7 +199,8 @@ class Decide(Step[V, V]):
     prompt: PromptText
     shown: Step[V, Mapping[str, str]]
     pipeline: Step[V, V] | None = None
-    policy: Literal["pipeline", "tools"] | Policy = "tools"
+    policy: str | Policy = TOOLS
+    trained: Linear | None = None
     operation: str = "decide"
     most_turns: int = 8
     most_calls: int = 16
@@ -131,31 +211,60 @@ class Decide(Step[V, V]):
         for key in ("most_turns", "most_calls", "most_tokens", "answer_tokens"):
             if getattr(self, key) < 1:
                 raise BadSetting(f"Decide.{key}", getattr(self, key), "a whole number, 1 or more")
-        if self.policy == "pipeline" and self.pipeline is None:
+        if isinstance(self.policy, str):
+            self._named(self.policy)
+        if self.policy == PIPELINE and self.pipeline is None:
             raise CannotJoin("Decide with policy='pipeline' needs the chain: give pipeline=")
-        if self.policy != "pipeline" and not self.tools:
+        if self.policy != PIPELINE and not self.tools:
             raise CannotJoin("Decide needs tools; or give pipeline= and policy='pipeline'")
-        if isinstance(self.policy, str) and self.policy not in ("pipeline", "tools"):
-            raise BadSetting(
-                "Decide.policy", self.policy, "'pipeline', 'tools', or an object with scores(...)"
-            )
         names = [act.tool for act in self.tools]
         if len(set(names)) < len(names) or STOP in names:
             raise BadSetting("Decide.tools", names, f"names that differ, none of them {STOP!r}")
 
+    def _named(self, policy: str) -> None:
+        """Checks the word for a policy; the weights of a file become part of the value, so that its printed form tells them."""
+        word, _, path = policy.partition(":")
+        if word not in (PIPELINE, TOOLS, TRAINED) or (path and word != TRAINED):
+            raise BadSetting(
+                "Decide.policy",
+                policy,
+                "'pipeline', 'tools', 'trained', 'trained:FILE', or an object with scores(...)",
+            )
+        if word != TRAINED:
+            return
+        if self.trained is None or not (path or self.trained.weights):
+            raise CannotJoin(
+                "Decide with policy='trained' needs weights: give 'trained:FILE' where the step has features to weigh, "
+                "or an object with scores(...)"
+            )
+        if path:
+            object.__setattr__(self, "trained", self.trained.read(path))
+            object.__setattr__(self, "policy", TRAINED)
+
     @property
     def asks(self) -> tuple[str, ...]:  # type: ignore[override]
         """The operation, where a model decides."""
-        return (self.operation,) if self.policy == "tools" else ()
+        return (self.operation,) if self.policy == TOOLS else ()
+
+    @property
+    def idle(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The chain, where somebody else decides; else the tools."""
+        return ("tools", "shown") if self.policy == PIPELINE else ("pipeline",)
+
+    def without_model(self) -> Step[V, V] | None:
+        """The fixed chain, where there is one."""
+        return self.pipeline
 
     def __call__(self, value: V, run: Run) -> V:
         """The value as the last call left it."""
-        if self.policy == "pipeline":
+        if self.policy == PIPELINE:
             assert self.pipeline is not None  # checked when it was made
             return self.pipeline(value, run)
+        policy = self.trained if self.policy == TRAINED else self.policy
+        assert policy is not None  # checked when it was made
         began = time.perf_counter()
         loop = _Loop(self, value, run)
-        ended = loop.by_model() if self.policy == "tools" else loop.by_policy(self.policy)
+        ended = loop.by_model() if isinstance(policy, str) else loop.by_policy(policy)
         called = [action.tool for action in loop.done]
         run.trace.note("Decide loop", began, len(self.tools), len(called), ended=ended, called=called)
         return loop.value

@@ -64,7 +64,11 @@ class Recipe:
     def asks(self, chain: str) -> tuple[str, ...]:
         """The operations for which a chain asks a language model, sorted; none where the recipe has no such chain."""
         found = self.chains().get(chain)
-        return () if found is None else tuple(sorted({o for _, step in walk(found) for o in step.asks}))
+        return (
+            ()
+            if found is None
+            else tuple(sorted({o for _, step in walk(found, running=True) for o in step.asks}))
+        )
 
     def replace(self, path: str, value: object) -> Recipe:
         """A new recipe with one parameter changed: `replace("read.Top.k", 10)`.
@@ -120,7 +124,7 @@ class Recipe:
         if not swapped:
             return self
         written = chains["write"] != self.write or chains.get("consolidate") != self.consolidate
-        left = any(step.asks for chain in chains.values() for _, step in walk(chain))
+        left = any(step.asks for chain in chains.values() for _, step in walk(chain, running=True))
         return replace(
             self,
             **chains,  # type: ignore[arg-type]
@@ -148,7 +152,7 @@ class Recipe:
         for name, chain in self.chains().items():
             asks = f" asks a model to {', '.join(self.asks(name))}" if self.asks(name) else ""
             lines.append(f"  {name}:{asks}")
-            for path, step in walk(chain):
+            for path, step in walk(chain, running=True):
                 settings = ", ".join(f"{k}={v!r}" for k, v in parameters(step).items())
                 lines.append(f"    {'  ' * path.count('.')}{step.name}({settings})")
         lines += [f"  differs: {d}" for d in self.differs]

@@ -102,6 +102,8 @@ class Step(ABC, Generic[In, Out]):
     annotates: ClassVar[bool] = False
     #: The operations for which a step asks a language model, such as ("extract",). Write steps that do run later, as a job.
     asks: ClassVar[tuple[str, ...]] = ()
+    #: Names of fields whose steps do not run as the step is set: a chain in whose place something else decides.
+    idle: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def __call__(self, value: In, run: Run) -> Out: ...
@@ -175,18 +177,20 @@ def _ids(value: object) -> tuple[str, ...]:
     return ()
 
 
-def walk(step: Step[Any, Any], prefix: str = "") -> Iterator[tuple[str, Step[Any, Any]]]:
-    """Every step inside a step with its dotted path, outer first: `read.OrElse.first.Top`."""
+def walk(
+    step: Step[Any, Any], prefix: str = "", *, running: bool = False
+) -> Iterator[tuple[str, Step[Any, Any]]]:
+    """Every step inside a step with its dotted path, outer first: `read.OrElse.first.Top`; `running`: no idle ones."""
     if isinstance(step, Chain):
         for inner in step.steps:
-            yield from walk(inner, prefix)
+            yield from walk(inner, prefix, running=running)
         return
     here = f"{prefix}.{step.name}" if prefix else step.name
     yield here, step
-    for held in settings(step).values():
+    for name, held in settings(step).items():
         for inner in held if isinstance(held, tuple) else (held,):
-            if isinstance(inner, Step):
-                yield from walk(inner, here)
+            if isinstance(inner, Step) and not (running and name in step.idle):
+                yield from walk(inner, here, running=running)
 
 
 def settings(step: object) -> dict[str, object]:

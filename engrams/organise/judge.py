@@ -17,6 +17,11 @@ from engrams.step import Run, Step
 
 Operation = Literal["ADD", "UPDATE", "MERGE", "DELETE", "INVALIDATE", "NOOP"]
 OPERATIONS: tuple[Operation, ...] = ("ADD", "UPDATE", "DELETE", "NOOP")
+NUMBERS = {
+    "type": "object",
+    "properties": {"numbers": {"type": "array", "items": {"type": "integer", "minimum": 1}}},
+    "required": ["numbers"],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,47 @@ class AskVerdicts(Step[Case, tuple[Verdict, ...]]):
         }
 
 
+Ending = Literal["INVALIDATE", "DELETE"]
+
+
+@dataclass(frozen=True)
+class AskOutdated(Step[Case, tuple[Verdict, ...]]):
+    """Asks a model which of the standing relations the new ones end, by their numbers; all copies of such a one end. One call.
+
+    What ends is closed at the time of the new one (`ending="INVALIDATE"`), or taken away ("DELETE"). No option of `AskVerdicts`: that
+    decides about each new one; here all new ones are kept, and only the standing ones are decided about.
+
+    Source: Mem0 (Chhikara et al. 2025), section 2.2: relations are marked invalid, for questions about the past; in the authors'
+    code (v0.1.100) they are deleted.
+    Without a model: repeats and outright changes, by rules (`RuleVerdicts`).
+    """
+
+    asks: ClassVar[tuple[str, ...]] = ("reconcile",)
+
+    ending: Ending = "INVALIDATE"
+    prompt: Prompt = Prompt("outdated")
+
+    def __post_init__(self) -> None:
+        if self.ending not in ("INVALIDATE", "DELETE"):
+            raise BadSetting("AskOutdated.ending", self.ending, "'INVALIDATE' or 'DELETE'")
+
+    def __call__(self, value: Case, run: Run) -> tuple[Verdict, ...]:
+        """Asks.
+
+        Raises:
+            ModelError: the model failed, or twice gave what are no numbers.
+        """
+        told = list({e.content: e for e in value.old}.values())
+        blocks = {"relations": numbered(told), "new": numbered(value.facts)}
+        answer = run.chat.ask(Ask("reconcile", self.prompt, blocks, NUMBERS))
+        ended = {told[n - 1].content for n in (answer.value or {})["numbers"] if n <= len(told)}
+        return tuple(Verdict(0, self.ending, n) for n, old in enumerate(value.old) if old.content in ended)
+
+    def without_model(self) -> Step[Case, tuple[Verdict, ...]]:
+        """The counterpart that asks no model."""
+        return RuleVerdicts()
+
+
 @dataclass(frozen=True)
 class RuleVerdicts(Step[Case, tuple[Verdict, ...]]):
     """NOOP for a fact that stands word for word, INVALIDATE for what it ends by the rules of `Supersede`, else ADD.
@@ -137,7 +183,8 @@ class Reconcile(Step[Draft, Draft]):
     ADD keeps a new one; NOOP leaves it out; UPDATE and MERGE rewrite the standing one, which then rests on both; DELETE
     archives it, INVALIDATE closes it at the time of the new one: both keep its history. A new one about which nothing, or
     nothing that can be done, was decided is kept. With `each` every new one is judged by itself, else all at once
-    against all that was found. What stands is judged once: the first decision about it holds.
+    against all that was found. What stands is judged once: the first decision about it holds. What is looked up for a new one
+    are its words, or those parts of it that `by` names (metadata: "subject", "object").
 
     Source: Mem0 (Chhikara et al. 2025), section 2.1: 10 similar memories; its code takes 5 for each fact and one call.
     """
@@ -146,6 +193,7 @@ class Reconcile(Step[Draft, Draft]):
     judge: Step[Case, tuple[Verdict, ...]] = AskVerdicts()
     kind: str = "fact"
     each: bool = False
+    by: tuple[str, ...] = ()
 
     def __call__(self, value: Draft, run: Run) -> Draft:
         """Judges and applies."""
@@ -153,10 +201,12 @@ class Reconcile(Step[Draft, Draft]):
         dropped: set[str] = set()
         decisions: dict[str, Decision] = {}
         for facts in [(fact,) for fact in new] if self.each else [tuple(new)]:
-            old = [e for e in self._standing(facts, run) if e.id not in decisions]
+            found = self._standing(facts, run)
+            old = [e for e, _ in found if e.id not in decisions]
             if not old:  # nothing to hold them against: no judge need be asked
                 continue
-            case = Case(facts, tuple(old))
+            near = tuple(score for e, score in found if e.id not in decisions) if len(facts) == 1 else ()
+            case = Case(facts, tuple(old), near)
             for verdict in self.judge(case, run):
                 apply(verdict, case, dropped, decisions)
         return replace(
@@ -165,12 +215,12 @@ class Reconcile(Step[Draft, Draft]):
             decisions=(*value.decisions, *decisions.values()),
         )
 
-    def _standing(self, facts: Sequence[Engram], run: Run) -> list[Engram]:
-        found: dict[str, Engram] = {}
+    def _standing(self, facts: Sequence[Engram], run: Run) -> list[tuple[Engram, float]]:
+        found: dict[str, tuple[Engram, float]] = {}
         for fact in facts:
             query = Query(fact.content, Scope(fact.namespace), writer=run.recipe)
             for scored in self.find(query, run).items:
-                found.setdefault(scored.item.id, scored.item)
+                found.setdefault(scored.item.id, (scored.item, scored.score))
         return list(found.values())
 
 

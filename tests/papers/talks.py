@@ -21,8 +21,8 @@ from engrams.recipe import Recipe
 BLOCK = re.compile(r"<<<(\w+) (\w+)\n(.*?)\n\2 \1>>>", re.DOTALL)
 START = datetime(2024, 3, 1, 12, tzinfo=UTC)
 
-#: What a test has the model say to a prompt: an object, or what makes one of the blocks it was shown.
-Reply = Mapping[str, Any] | Callable[[dict[str, str]], Mapping[str, Any]]
+#: What a test has the model say to a prompt: an object, calls of tools, or what makes one of the blocks it was shown.
+Reply = Mapping[str, Any] | Callable[[dict[str, str]], Mapping[str, Any] | Said]
 
 
 @dataclass
@@ -38,7 +38,8 @@ class Talk:
             if heard.system.startswith(head):
                 blocks = {name.lower(): text for name, _, text in BLOCK.findall(heard.last)}
                 self.asked.append((prompt.name, blocks))
-                return Said(json.dumps(reply(blocks) if callable(reply) else reply))
+                made = reply(blocks) if callable(reply) else reply
+                return made if isinstance(made, Said) else Said(json.dumps(made))
         return Said(f"no reply is written for: {heard.system[:60]}", status=400)
 
     def shown(self, name: str) -> list[dict[str, str]]:

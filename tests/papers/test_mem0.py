@@ -6,7 +6,6 @@ from engrams import Memory
 from engrams.organise.judge import AskVerdicts
 from engrams.prompts import Prompt
 from engrams.recipes.mem0 import MEM0
-from engrams.recipes.memory_r1 import MEMORY_R1
 from tests.papers.talks import Drawn, opened, tell, texts
 
 FACTS, RECONCILE = Prompt("facts"), Prompt("reconcile")
@@ -104,35 +103,6 @@ def test_numbers_a_model_makes_up_change_nothing() -> None:
         tell(memory, "user: I work at the harbour in Porto.")
         tell(memory, "user: I work at the airport now.", day=10)
         assert texts(memory, "fact") == ["Ada works at the harbour.", "Ada works at the airport."]
-
-
-def test_memory_r1_judges_each_fact_by_itself() -> None:
-    with opened(MEMORY_R1, {FACTS: told, RECONCILE: judged}, WORDS) as (memory, talk):
-        tell(memory, "user: I work at the harbour and have a cat.")
-        tell(memory, "user: I work at the airport, the cat is called Momo.", day=1)
-        # Three facts the second time ("a cat" again), each with a question of its own.
-        assert [len(blocks["facts"].splitlines()) for blocks in talk.shown("reconcile")] == [1, 1, 1]
-        assert talk.shown("facts")[1]["earlier"] == ""
-        assert sorted(texts(memory, "fact")) == [
-            "Ada has a cat called Momo.",
-            "Ada works at the airport, before at the harbour.",
-        ]
-
-
-def test_memory_r1_gives_a_reader_only_what_it_chooses() -> None:
-    choose = Prompt("keep_memories", "engrams.recall")
-    with opened(MEMORY_R1, {FACTS: told, RECONCILE: judged, choose: {"numbers": [2]}}, WORDS) as (
-        memory,
-        talk,
-    ):
-        tell(memory, "user: I work at the harbour.", day=0)
-        tell(memory, "user: I have a cat.", day=1)
-        assert [hit.text for hit in memory.search("Where is her work?", k=9)] == [
-            "Ada works at the harbour.",
-            "Ada has a cat.",
-        ]
-        assert talk.shown("keep_memories") == []  # a search ranks, and chooses nothing
-        assert [hit.text for hit in memory.context("Where is her work?").hits] == ["Ada has a cat."]
 
 
 def test_without_a_model_sentences_are_facts_and_repeats_are_dropped() -> None:

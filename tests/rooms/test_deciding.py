@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engrams.deciding import STOP, Act, Action, Argument, Called, Decide, Done
+from engrams.deciding import STOP, Act, Action, Argument, Called, Decide, Done, Features, Linear, Offer
 from engrams.errors import BadSetting, CannotJoin
 from engrams.models.chat_asking import Asking
 from engrams.models.chat_plugged import CallableEndpoint
@@ -199,6 +200,68 @@ def test_what_cannot_be_joined_is_refused() -> None:
             replace(DECIDE, **bad)  # type: ignore[arg-type]
     with pytest.raises(BadSetting, match="kind"):
         Argument("x", "list")
+
+
+@dataclass(frozen=True)
+class Letters(Features):
+    """How long a note is, and whether it is "b"."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("length", "b")
+
+    def __call__(self, value: Offer[Notes], run: Run) -> Mapping[str, float]:
+        text = str(value.action.arguments["text"])
+        return {"length": float(len(text)), "b": float(text == "b")}
+
+
+def test_a_linear_policy_adds_features_by_their_weights() -> None:
+    offered = [Action(STOP), Action("write", {"text": "aaa"}), Action("write", {"text": "b"})]
+    run: Any = Bare()
+    assert Linear(Letters()).scores((), (), offered, run) == [0, 0, 0]
+    assert Linear(Letters(), (("b", 2.0), ("length", -0.5))).scores((), (), offered, run) == [0, -1.5, 1.5]
+    with pytest.raises(CannotJoin, match="needs weights"):
+        replace(DECIDE, policy="trained", trained=Linear(Letters()))
+    with pytest.raises(CannotJoin, match="needs weights"):
+        replace(DECIDE, policy="trained")
+    chosen = replace(DECIDE, tools=(WRITE,), policy="trained", trained=Linear(Letters(), (("b", 1.0),)))
+    assert chosen((), run) == ("b",)
+
+
+def test_weights_are_read_from_a_file_and_become_part_of_the_value(tmp_path: Path) -> None:
+    path = tmp_path / "weights.json"
+    path.write_text('{"features": "Letters", "weights": {"b": 1}}', "utf-8")
+    read = replace(DECIDE, tools=(WRITE,), policy=f"trained:{path}", trained=Linear(Letters()))
+    assert (read.policy, read.trained) == ("trained", Linear(Letters(), (("b", 1.0),)))
+    path.unlink()
+    assert replace(read, most_calls=3)((), Bare()) == ("b",)  # type: ignore[arg-type]
+    assert read.asks == ()
+
+
+def test_what_is_idle_asks_nothing_and_without_a_model_the_chain_works() -> None:
+    @dataclass(frozen=True)
+    class Asking(Fixed):
+        asks = ("other",)
+
+        def without_model(self) -> Step[Notes, Notes]:
+            return Fixed()
+
+    recipe = Recipe("toy", replace(DECIDE, pipeline=Asking()), Fixed())  # type: ignore[arg-type]
+    assert recipe.asks("write") == ("decide",)
+    assert recipe.replace("write.Decide.policy", "pipeline").asks("write") == ("other",)
+    assert "Asking" not in recipe.card()
+    bare = recipe.without_models()
+    assert bare.write == Fixed()
+    assert "without a model: Fixed in place of Decide" in bare.differs
+    with pytest.raises(CannotJoin):
+        Recipe("toy", replace(DECIDE, pipeline=None), Fixed()).without_models()  # type: ignore[arg-type]
+
+
+def test_an_argument_may_be_one_of_some_texts() -> None:
+    act = replace(WRITE, arguments=(Argument("text", choices=("x", "y")),))
+    assert act.schema["properties"]["text"]["enum"] == ["x", "y"]
+    model = Model(Reply("", calling(("write", "z"), ("write", "y"))), Reply("ok"))
+    assert replace(DECIDE, tools=(act,))((), model.run()) == ("y",)
 
 
 def test_it_stands_in_a_recipe_as_any_step() -> None:
