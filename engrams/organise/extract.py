@@ -70,12 +70,13 @@ class ExtractFacts(Step[Draft, Draft]):
 class TakeSentences(Step[Draft, Draft]):
     """Takes each sentence that states something for a fact of its speaker; questions and small talk are left out.
 
-    A statement has at least `words` (>= 1) words of content. In place of a model's facts: nothing is made clearer, and nothing
-    is made up.
+    A statement has at least `words` (>= 1) words of content; it is kept as an engram of kind `into`. In place of a model's facts:
+    nothing is made clearer, and nothing is made up.
     """
 
     words: int = 2
     roles: tuple[str, ...] = ()
+    into: str = "fact"
 
     def __post_init__(self) -> None:
         if self.words < 1:
@@ -91,7 +92,7 @@ class TakeSentences(Step[Draft, Draft]):
                 if not s.rstrip().endswith(("?", "？"))
                 and sum(w not in STOP_WORDS for w in words(s)) >= self.words
             ]
-            made = with_facts(made, (event,), told, run)
+            made = with_facts(made, (event,), told, run, self.into)
         return made
 
 
@@ -126,33 +127,37 @@ def dialogue(events: Sequence[Event]) -> str:
     return "\n".join(f"[{e.occurred_at:%Y-%m-%d}] {e.speaker or e.role}: {e.content}" for e in events)
 
 
-def with_facts(value: Draft, events: Sequence[Event], facts: Sequence[str], run: Run) -> Draft:
-    """A draft with facts that rest on these messages."""
+def with_facts(
+    value: Draft, events: Sequence[Event], facts: Sequence[str], run: Run, into: str = "fact"
+) -> Draft:
+    """A draft with facts that rest on these messages, as engrams of kind `into`."""
+    ids = tuple(e.id for e in events)
+    held = sum(e.kind == into and e.sources == ids for e in value.engrams)
+    made = [of_messages(events, run, into, fact, held + ordinal) for ordinal, fact in enumerate(facts)]
+    return replace(value, engrams=(*value.engrams, *made))
+
+
+def of_messages(events: Sequence[Event], run: Run, kind: str, content: str, ordinal: int) -> Engram:
+    """An engram that rests on messages, at the time of the last; the speaker's where all have one, the role's where it is one."""
     last = events[-1]
     ids = tuple(e.id for e in events)
-    speakers = {e.speaker for e in events}
-    held = sum(e.kind == "fact" and e.sources == ids for e in value.engrams)
-    made = [
-        Engram(
-            id=derived_id(run.recipe, "fact", ids, held + ordinal),
-            namespace=last.namespace,
-            recipe=run.recipe,
-            kind="fact",
-            content=fact,
-            occurred_at=last.occurred_at,
-            recorded_at=last.recorded_at,
-            sources=ids,
-            role=last.role if len(events) == 1 else "",
-            speaker=last.speaker if len(speakers) == 1 else None,
-            session=last.session,
-            agent_id=last.agent_id,
-            run_id=last.run_id,
-            thread=last.thread,
-            metadata=last.metadata,
-        )
-        for ordinal, fact in enumerate(facts)
-    ]
-    return replace(value, engrams=(*value.engrams, *made))
+    return Engram(
+        id=derived_id(run.recipe, kind, ids, ordinal),
+        namespace=last.namespace,
+        recipe=run.recipe,
+        kind=kind,
+        content=content,
+        occurred_at=last.occurred_at,
+        recorded_at=last.recorded_at,
+        sources=ids,
+        role=last.role if len(events) == 1 else "",
+        speaker=last.speaker if len({e.speaker for e in events}) == 1 else None,
+        session=last.session,
+        agent_id=last.agent_id,
+        run_id=last.run_id,
+        thread=last.thread,
+        metadata=last.metadata,
+    )
 
 
 _EDGES = re.compile(r"^\W+|\W+$")

@@ -22,10 +22,12 @@ PLACES: Mapping[str, str] = {
     "hipporag-2": "hipporag:HIPPORAG_2",
     "longmemeval": "longmemeval:LONGMEMEVAL",
     "mem0": "mem0:MEM0",
+    "mem0-graph": "mem0_graph:MEM0_GRAPH",
     "memgas": "memgas:MEMGAS",
     "memory-r1": "memory_r1:MEMORY_R1",
     "memorybank": "memorybank:MEMORYBANK",
     "rmm": "rmm:RMM",
+    "scm": "scm:SCM",
 }
 
 

@@ -1,0 +1,187 @@
+"""Finds relations between things: those around what a question names, chosen by words or by meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from engrams.arithmetic import Doubles, rarity, saturate, top_k
+from engrams.errors import BadSetting, NeedsExtra
+from engrams.ports import Float32, Int64, UInt32, View
+from engrams.recall.derived import once
+from engrams.recall.fact_graph import ENTITY
+from engrams.recall.nearest import Nearest, allowed, rows_of
+from engrams.recall.question_names import Names
+from engrams.recall.select import fetch
+from engrams.records import Engram, Query, Ranked, Scored
+from engrams.step import Run, Step
+from engrams.words import terms
+
+Retrieval = Literal["released", "paper"]
+RELATION = "relation"
+#: BM25 as the authors' code has it: the defaults of `rank_bm25`.
+K1, B = 1.5, 0.75
+
+
+@dataclass(frozen=True)
+class AsName(Step[Query, Names]):
+    """Takes the text that is looked up for a name, as it stands."""
+
+    def __call__(self, value: Query, run: Run) -> Names:
+        """The same."""
+        return Names(value, (value.text,))
+
+
+@dataclass(frozen=True)
+class Around(Step[Names, Ranked[Engram]]):
+    """The relations from or to things whose names are at least `min_cosine` (-1..1) close to a name, nearest names first.
+
+    At most `most` (>= 1) for each name; scores are the cosines of the names, signal `names`.
+
+    Source: Mem0 (Chhikara et al. 2025), section 2.2; 0.7 and 100 from the authors' code (v0.1.100).
+    """
+
+    min_cosine: float = 0.7
+    most: int = 100
+
+    def __post_init__(self) -> None:
+        if not -1 <= self.min_cosine <= 1:
+            raise BadSetting("Around.min_cosine", self.min_cosine, "a cosine from -1 to 1")
+        if self.most < 1:
+            raise BadSetting("Around.most", self.most, "a whole number of at least 1")
+
+    def __call__(self, value: Names, run: Run) -> Ranked[Engram]:
+        """Finds.
+
+        Raises:
+            NeedsExtra: there is no embedder.
+            ModelError: the embedder failed.
+        """
+        if run.embedder is None:
+            raise NeedsExtra(f"{run.recipe!r} finds things by the vectors of their names, and so", "embed")
+        view = run.index.view(value.query)
+        found = entity_vectors(view, run.embedder.fingerprint)
+        best: dict[int, float] = {}
+        if found is not None and value.names:
+            hashes, vectors = found
+            rows, ends = _ends(view)
+            place = np.searchsorted(hashes, ends)
+            known = (place < len(hashes)) & (hashes[np.minimum(place, len(hashes) - 1)] == ends)
+            rows, place = rows[known], place[known]
+            for name in run.embedder.embed(list(value.names)):
+                scores: Float32 = np.full(view.size, -np.inf, dtype=np.float32)
+                np.maximum.at(scores, rows, (vectors @ name)[place])
+                scores[scores < self.min_cosine] = -np.inf
+                for row in top_k(allowed(view, scores), self.most).tolist():
+                    best[row] = max(best.get(row, -1.0), float(scores[row]))
+        order = sorted(best, key=lambda row: (-best[row], row))
+        engrams = fetch(run, view, np.array(order, dtype=np.int64))
+        return Ranked(
+            value.query,
+            tuple(
+                Scored(engram, best[row], {"names": best[row]})
+                for row, engram in zip(order, engrams, strict=True)
+                if engram is not None
+            ),
+        )
+
+
+def entity_vectors(view: View, fingerprint: str) -> tuple[UInt32, Float32] | None:
+    """The hashes of the names of entities, uint32[e] ascending, and a vector of each, float32[e, d]; None where none has one."""
+    vectors = view.vectors(fingerprint)
+    entities = rows_of(view, (ENTITY,))
+    if vectors is None or not len(entities):
+        return None
+
+    def make() -> tuple[UInt32, Float32]:
+        rows, named = view.names()
+        there = np.isin(rows, entities) & vectors[rows].any(axis=1)
+        hashes, at = np.unique(named[there], return_index=True)
+        return hashes, vectors[rows[there][at]]
+
+    held = once(view, ("entity vectors", fingerprint), make)
+    return held if len(held[0]) else None
+
+
+def _ends(view: View) -> tuple[Int64, UInt32]:
+    """(row, hash of a name), each [m], of the relations of a view and what they join."""
+
+    def make() -> tuple[Int64, UInt32]:
+        rows, named = view.names()
+        there = np.isin(rows, rows_of(view, (RELATION,)))
+        return rows[there].astype(np.int64), named[there]
+
+    return once(view, ("ends of relations",), make)
+
+
+@dataclass(frozen=True)
+class AddRelations(Step[Ranked[Engram], Ranked[Engram]]):
+    """Puts the `k` (>= 1) relations that speak to the question before what was found; it composes, and ranks nothing else.
+
+    With `retrieval="released"` those `around` what the question names, by BM25 of their words among each other. With "paper" those and
+    all whose vector is at least `least` (-1..1) close to the question's, by that cosine; the paper gives no threshold, 0.7 is
+    that of names. What is told twice counts once.
+
+    Source: Mem0 (Chhikara et al. 2025), section 2.2; k=5 and BM25 from the authors' code (v0.1.100), where a name is one word.
+    """
+
+    composes: ClassVar[bool] = True
+
+    names: Step[Query, Names]
+    around: Step[Names, Ranked[Engram]]
+    retrieval: Retrieval = "released"
+    k: int = 5
+    least: float = 0.7
+
+    def __post_init__(self) -> None:
+        if self.retrieval not in ("released", "paper"):
+            raise BadSetting("AddRelations.retrieval", self.retrieval, "'released' or 'paper'")
+        if self.k < 1:
+            raise BadSetting("AddRelations.k", self.k, "a whole number of at least 1")
+
+    def __call__(self, value: Ranked[Engram], run: Run) -> Ranked[Engram]:
+        """Finds and puts first.
+
+        Raises:
+            NeedsExtra: there is no embedder.
+            ModelError: the model or the embedder failed.
+        """
+        near = self.around(self.names(value.query, run), run).items
+        once_each = {s.item.content: s.item for s in reversed(near)}
+        relations = list(reversed(once_each.values()))
+        if self.retrieval == "released":
+            scores = by_words([e.content for e in relations], value.query.text)
+            best = [(relations[n], float(scores[n])) for n in np.argsort(-scores, kind="stable")[: self.k]]
+        else:
+            asked = replace(value.query, limit=None)
+            every = Nearest(kinds=(RELATION,), k=max(run.index.view(asked).size, 1), distinct=True)(
+                asked, run
+            )
+            named = set(once_each)
+            close = [
+                (s.item, s.score) for s in every.items if s.item.content in named or s.score >= self.least
+            ]
+            best = close[: self.k]
+        top = max((s.score for s in value.items), default=0.0)
+        first = tuple(Scored(engram, top, {"relations": score}) for engram, score in best)
+        return replace(value, items=(*first, *value.items))
+
+
+def by_words(texts: list[str], question: str) -> Doubles:
+    """BM25 of each text for a question, float64[n], with the statistics of these texts alone.
+
+    Source: Robertson and Zaragoza 2009, section 3.
+    """
+    scores = np.zeros(len(texts))
+    if not texts:
+        return scores
+    said = [terms(text) for text in texts]
+    lengths = np.array([len(t) for t in said], dtype=np.float32)
+    for term in dict.fromkeys(terms(question)):
+        counts = np.array([t.count(term) for t in said], dtype=np.float32)
+        there = int(np.count_nonzero(counts))
+        if there:
+            scores += rarity(len(texts), there) * saturate(counts, lengths, float(lengths.mean()), K1, B)
+    return scores
