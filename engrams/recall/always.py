@@ -1,35 +1,52 @@
-"""Puts what is always there before what was found: portraits, running summaries, core memories."""
+"""Puts what is always there before what was found: portraits, running summaries, core memories, what was said last."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+
+from engrams.errors import BadSetting
 from engrams.ports import Where
+from engrams.recall.nearest import rows_of
 from engrams.recall.seen import may_see
-from engrams.records import Engram, Ranked, Scored
+from engrams.recall.select import fetch
+from engrams.records import Engram, Query, Ranked, Scored
 from engrams.step import Run, Step
 
 #: Blocks fetched at most.
 MOST = 100
+#: The signal of what stands first whatever was asked.
+ALWAYS = "always"
 
 
 @dataclass(frozen=True)
 class Preface(Step[Ranked[Engram], Ranked[Engram]]):
     """Puts the engrams of `kinds` and of `grain` (metadata; "" any) first, whatever was asked; it composes, and ranks nothing.
 
-    Source: MemoryBank (Zhong et al. 2023): the portrait and the summary of all stand in every prompt.
+    With `newest` (>= 0) only the last so many by when they were said, the latest first; 0: all. One of more than `whole_until` tokens
+    (>= 0; 0: no bound) is given as its summary (`summary` in its metadata), where it has one. Signal `always`.
+
+    Source: MemoryBank (Zhong et al. 2023): the portrait and the summary of all stand in every prompt; SCM (Wang et al. 2023), flash
+    memory: the last turn does.
     """
 
     composes: ClassVar[bool] = True
 
     kinds: tuple[str, ...]
     grain: str = ""
+    newest: int = 0
+    whole_until: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("newest", "whole_until"):
+            if getattr(self, name) < 0:
+                raise BadSetting(f"Preface.{name}", getattr(self, name), "a number of at least 0")
 
     def __call__(self, value: Ranked[Engram], run: Run) -> Ranked[Engram]:
         """Fetches and puts first."""
-        where = Where(kinds=self.kinds, writer=value.query.writer or run.recipe)
-        found = [e for _, e in run.store.list_engrams(value.query.scope, where, limit=MOST)]
+        found = self._newest(value.query, run) if self.newest else self._all(value.query, run)
         blocks = [
             e
             for e in found
@@ -40,7 +57,25 @@ class Preface(Step[Ranked[Engram], Ranked[Engram]]):
         return replace(
             value,
             items=(
-                *(Scored(e, top, {"always": top}) for e in blocks),
+                *(Scored(self._shown(e, run), top, {ALWAYS: top}) for e in blocks),
                 *(s for s in value.items if s.item.id not in ids),
             ),
         )
+
+    def _all(self, query: Query, run: Run) -> list[Engram]:
+        where = Where(kinds=self.kinds, writer=query.writer or run.recipe)
+        return [e for _, e in run.store.list_engrams(query.scope, where, limit=MOST)]
+
+    def _newest(self, query: Query, run: Run) -> list[Engram]:
+        view = run.index.view(query)
+        rows = rows_of(view, self.kinds)
+        if view.allowed is not None:
+            rows = rows[view.allowed[rows]]
+        last = rows[np.lexsort((-rows, -view.occurred_at[rows]))][: self.newest]
+        return [e for e in fetch(run, view, last) if e is not None]
+
+    def _shown(self, engram: Engram, run: Run) -> Engram:
+        summary = str(engram.metadata.get("summary", ""))
+        if self.whole_until and summary and run.tokenizer.count(engram.content) > self.whole_until:
+            return replace(engram, content=summary)
+        return engram

@@ -21,6 +21,7 @@ PLACES: Mapping[str, str] = {
     "hipporag": "hipporag:HIPPORAG",
     "hipporag-2": "hipporag:HIPPORAG_2",
     "longmemeval": "longmemeval:LONGMEMEVAL",
+    "mem-alpha": "mem_alpha:MEM_ALPHA",
     "mem0": "mem0:MEM0",
     "mem0-graph": "mem0_graph:MEM0_GRAPH",
     "memgas": "memgas:MEMGAS",
