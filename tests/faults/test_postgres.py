@@ -28,6 +28,7 @@ ALL = Where()
 BOB = Scope("acme/bob")
 OTHERS = Scope("globex/carol")
 KILLS = 6
+GIVES_UP = 6  # seconds a writer waits for a server that was killed, and that stays away until the writer has ended
 
 
 def texts(url: str) -> list[str]:
@@ -300,7 +301,7 @@ def test_a_server_killed_under_load_loses_nothing_it_acknowledged(start: Start) 
         server.start()
         survivor = open_store(server.url, wait=60)  # one and the same through every crash
         for number in range(KILLS):
-            writers = [start("writing", server.url, f"w{number}{half}", 0) for half in "ab"]
+            writers = [start("writing", server.url, f"w{number}{half}", 0, "", GIVES_UP) for half in "ab"]
             told: dict[str, list[str]] = {"a": [], "b": []}
             for half, writer in zip("ab", writers, strict=True):
                 assert writer.stdout is not None

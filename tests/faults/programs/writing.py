@@ -1,6 +1,7 @@
 """Writes turns to a memory, one commit after the other, and says on standard output which ones were acknowledged.
 
-writing.py FILE NAME COUNT [START_FILE]: COUNT 0 means until killed. With START_FILE, waits until it exists.
+writing.py FILE NAME COUNT [START_FILE [WAIT]]: COUNT 0 means until killed. With START_FILE, waits until it exists. WAIT is how many
+seconds it waits for a store that does not answer.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from engrams.store import open_store
 from tests.contracts.stores import commit_of, from_event, said
 
 
-def main(place: str, name: str, count: int, start: str | None = None) -> None:
-    while start is not None and not Path(start).exists():
+def main(place: str, name: str, count: int, start: str = "", wait: str = "60") -> None:
+    while start and not Path(start).exists():
         time.sleep(0.001)
-    store = open_store(place, wait=60)
+    store = open_store(place, wait=float(wait))
     number = 0
     while count == 0 or number < count:
         pair = [said(f"{name} {number} {half}", session=name) for half in ("first", "second")]
