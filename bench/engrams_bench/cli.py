@@ -13,7 +13,7 @@ import click
 from engrams import EngramsError, Recipe
 from engrams_bench import __version__, ablation_table, confidence_table, feedback
 from engrams_bench.cases import Case, DataSet
-from engrams_bench.compare import compare
+from engrams_bench.compare_command import compare_recipes
 from engrams_bench.convert import convert
 from engrams_bench.datasets import DATASETS, find
 from engrams_bench.errors import BenchError
@@ -21,9 +21,9 @@ from engrams_bench.folder import data_folder, files_of, require
 from engrams_bench.hooks import hooks
 from engrams_bench.load.command import load
 from engrams_bench.plots import draw, pictures
-from engrams_bench.printing import columns, differences, shown
+from engrams_bench.printing import columns, shown
 from engrams_bench.report import FEEDBACK, gather, insert, markdown
-from engrams_bench.results import read, write
+from engrams_bench.results import write
 from engrams_bench.rows import Row, recipe_of, rows_of, without
 from engrams_bench.run import run as run_one
 from engrams_bench.settings import BUDGET, KS, Settings
@@ -260,15 +260,6 @@ def _clear() -> None:
         click.echo("\r\x1b[K", err=True, nl=False)
 
 
-@cli.command("compare")
-@click.argument("a", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.argument("b", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-def compare_two(a: Path, b: Path) -> None:
-    """Is result B better than result A on the same questions? Paired bootstrap."""
-    one, other = read(a), read(b)
-    click.echo(differences(one, other, compare(one, other)))
-
-
 @cli.command()
 @click.option(
     "--results",
@@ -401,6 +392,7 @@ def list_sets(folder: Path | None) -> None:
 
 
 cli.add_command(ablate)
+cli.add_command(compare_recipes)
 cli.add_command(confident)
 cli.add_command(hooks)
 cli.add_command(load)

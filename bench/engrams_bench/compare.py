@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from engrams_bench.errors import NotComparable
 from engrams_bench.measures.paired import Difference, paired
-from engrams_bench.results import Result
+from engrams_bench.results import Outcome, Result
 from engrams_bench.tables import applicable, scores
 
 
@@ -21,8 +21,8 @@ class Compared:
     n: int
 
 
-def compare(a: Result, b: Result) -> list[Compared]:
-    """B against A on every measure that both have.
+def shared_questions(a: Result, b: Result) -> tuple[dict[str, Outcome], dict[str, Outcome]]:
+    """The questions with gold of two results, by id, the same in both.
 
     Raises:
         NotComparable: not the same data, or not the same questions with the same gold.
@@ -41,6 +41,16 @@ def compare(a: Result, b: Result) -> list[Compared]:
             + (f" (not: {', '.join(only)})" if only else "")
             + ": run both with the same --limit"
         )
+    return left, right
+
+
+def compare(a: Result, b: Result) -> list[Compared]:
+    """B against A on every measure that both have.
+
+    Raises:
+        NotComparable: not the same data, or not the same questions with the same gold.
+    """
+    left, right = shared_questions(a, b)
     ks = sorted(set(a.settings["ks"]) & set(b.settings["ks"]))
     ones, others = [left[id] for id in left], [right[id] for id in left]
     held = applicable(ones, ks)
