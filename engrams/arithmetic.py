@@ -271,6 +271,12 @@ def softmax(values: Doubles, temperature: float = 1.0) -> Doubles:
     return shares
 
 
+def logistic(values: Doubles, midpoint: float, steepness: float) -> Doubles:
+    """1 / (1 + e^(-steepness (v - midpoint))), float64[n] in 0..1: 1/2 at the midpoint."""
+    shares: Doubles = 1 / (1 + np.exp(-steepness * (values - midpoint)))
+    return shares
+
+
 def entropy(chances: Doubles) -> float:
     """Shannon's entropy in nats of float64[n] chances that sum to 1; 0 log 0 is 0."""
     some = chances[chances > 0]

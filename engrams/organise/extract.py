@@ -11,7 +11,7 @@ from engrams.errors import BadSetting
 from engrams.organise.facts import sentences
 from engrams.ports import Ask, Where
 from engrams.prompts import Prompt
-from engrams.records import Draft, Engram, Event, Scope, derived_id
+from engrams.records import Draft, Engram, Event, Query, Ranked, Scope, derived_id
 from engrams.step import Run, Step
 from engrams.words import STOP_WORDS, words
 
@@ -28,10 +28,11 @@ class ExtractFacts(Step[Draft, Draft]):
 
     The model is shown the `recent` (>= 0) messages that went before, to know what "it" and "there" are; facts are asked of
     the new ones alone. `roles` are whose words count (none: everybody's). A fact rests on all messages of the draft whose
-    words counted: the recipe's `unit` says how many these are.
+    words counted: the recipe's `unit` says how many these are. With `known` the model is also shown the facts that it finds for
+    the new messages, to tell only what is new. What an answer tells twice is kept once.
 
     Source: Mem0 (Chhikara et al. 2025), section 2.1, the extraction phase: 10 recent messages. Its rolling summary of the
-    conversation is not among them here.
+    conversation is not among them here. `known`: Mem0's code of 2026, with 10 facts.
     Without a model: the sentences themselves (`TakeSentences`).
     """
 
@@ -40,6 +41,7 @@ class ExtractFacts(Step[Draft, Draft]):
     recent: int = 10
     roles: tuple[str, ...] = ()
     prompt: Prompt = Prompt("facts")
+    known: Step[Query, Ranked[Engram]] | None = None
 
     def __post_init__(self) -> None:
         if self.recent < 0:
@@ -54,11 +56,13 @@ class ExtractFacts(Step[Draft, Draft]):
         said = spoken(value.events, self.roles)
         if not said:
             return value
-        before = before_this(said, self.recent, run)
-        answer = run.chat.ask(
-            Ask("extract", self.prompt, {"earlier": dialogue(before), "messages": dialogue(said)}, FACTS)
-        )
-        facts = [" ".join(fact.split()) for fact in (answer.value or {})["facts"]]
+        shown = {"earlier": dialogue(before_this(said, self.recent, run)), "messages": dialogue(said)}
+        if self.known is not None:
+            asked = Query(shown["messages"], Scope(said[0].namespace), writer=run.recipe)
+            standing = self.known(asked, run).items
+            shown = {"memories": "\n".join(s.item.content for s in standing), **shown}
+        answer = run.chat.ask(Ask("extract", self.prompt, shown, FACTS))
+        facts = dict.fromkeys(" ".join(fact.split()) for fact in (answer.value or {})["facts"])
         return with_facts(value, said, [fact for fact in facts if fact], run)
 
     def without_model(self) -> Step[Draft, Draft]:

@@ -155,8 +155,11 @@ class AskOutdated(Step[Case, tuple[Verdict, ...]]):
 class RuleVerdicts(Step[Case, tuple[Verdict, ...]]):
     """NOOP for a fact that stands word for word, INVALIDATE for what it ends by the rules of `Supersede`, else ADD.
 
-    In place of a model: it never rewrites, and misses every change that is not said outright.
+    In place of a model: it never rewrites, and misses every change that is not said outright. With `additive` nothing ends: repeats
+    alone are left out, as in Mem0's code of 2026, which only ever adds.
     """
+
+    additive: bool = False
 
     def __call__(self, value: Case, run: Run) -> tuple[Verdict, ...]:
         """Judges."""
@@ -167,6 +170,8 @@ class RuleVerdicts(Step[Case, tuple[Verdict, ...]]):
                 made.append(Verdict(number, "NOOP", repeats[0], why="said before"))
                 continue
             made.append(Verdict(number, "ADD"))
+            if self.additive:
+                continue
             read = [f for s in sentences(fact.content) if (f := read_fact(s)) is not None]
             for n, old in enumerate(value.old):
                 if old.speaker == fact.speaker and old.occurred_at <= fact.occurred_at:

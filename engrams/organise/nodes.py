@@ -45,15 +45,21 @@ class UnifyNames(Step[Draft, Draft]):
             return value
         first = next(iter(value.engrams))
         called = self._called(said, first.namespace, run)
-        names = {id: tuple(dict.fromkeys(called.get(n, n) for n in ns)) for id, ns in value.names.items()}
         made = {id: _renamed(e, called) for id, e in engrams.items()}
+        names: dict[EngramId, tuple[str, ...]] = {}
+        for id, own in value.names.items():
+            unified = [called.get(n, n) for n in own]
+            # A node is also known by what it was called here, so that a question may call it so.
+            node = id in engrams and engrams[id].kind == "entity"
+            names[id] = tuple(dict.fromkeys([*unified, *own] if node else unified))
         there = {(e.sources, name_hash(e.content)) for e in made.values() if e.kind == "entity"}
         for id, engram in engrams.items():
-            for ordinal, name in enumerate(names.get(id, ())):
-                if (engram.sources, name_hash(name)) not in there:
-                    there.add((engram.sources, name_hash(name)))
-                    node = _node(engram, name, ordinal, run)
-                    made[node.id], names[node.id] = node, (name,)
+            for ordinal, name in enumerate(value.names.get(id, ())):
+                key = (engram.sources, name_hash(called[name]))
+                if key not in there:
+                    there.add(key)
+                    new = _node(engram, called[name], ordinal, run)
+                    made[new.id], names[new.id] = new, tuple(dict.fromkeys((called[name], name)))
         return replace(value, engrams=tuple(made.values()), names=names)
 
     def _called(self, said: list[str], namespace: str, run: Run) -> dict[str, str]:

@@ -24,6 +24,7 @@ PLACES: Mapping[str, str] = {
     "mem-alpha": "mem_alpha:MEM_ALPHA",
     "mem0": "mem0:MEM0",
     "mem0-graph": "mem0_graph:MEM0_GRAPH",
+    "mem0-v3": "mem0_v3:MEM0_V3",
     "memgas": "memgas:MEMGAS",
     "memory-r1": "memory_r1:MEMORY_R1",
     "memorybank": "memorybank:MEMORYBANK",
