@@ -88,6 +88,24 @@ def products(rows: Floats, columns: Floats) -> Floats:
     return out
 
 
+def cross_polytope(vectors: Floats, groups: int, seed: int) -> npt.NDArray[np.int64]:
+    """The group of each of float32[n, d], int64[n] in 0..groups-1: argmax of [xR ; -xR]; `groups` even, at least 2.
+
+    R, float64[d, groups / 2], is drawn from the standard normal distribution by the seed: the same wherever it is drawn. Vectors
+    that lie close together mostly fall into one group; a vector and its opposite never do.
+
+    Source: TiM (Liu et al. 2023), section 3.3; Andoni et al. 2015 (cross-polytope hashing).
+
+    Raises:
+        ValueError: `groups` odd or below 2.
+    """
+    if groups < 2 or groups % 2:
+        raise ValueError(f"groups must be even and at least 2, not {groups}")
+    turned = vectors @ np.random.default_rng(seed).standard_normal((vectors.shape[1], groups // 2))
+    best: npt.NDArray[np.int64] = np.concatenate([turned, -turned], axis=1).argmax(axis=1)
+    return best
+
+
 def rarity(documents: int, holding: int) -> float:
     """BM25's inverse document frequency, above 0: ln(1 + (N - n + 0.5) / (n + 0.5)).
 

@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from engrams.arithmetic import min_max, top_k
+from engrams.arithmetic import cross_polytope, min_max, top_k
 from engrams.errors import BadSetting, NeedsExtra
-from engrams.ports import Float32, Int64, View
+from engrams.ports import Bool, Float32, Int64, View
 from engrams.recall.derived import once
 from engrams.recall.select import fetch
 from engrams.records import Engram, Query, Ranked, Row, Scored
@@ -24,11 +24,14 @@ PER_WANTED = 8
 class Nearest(Step[Query, Ranked[Engram]]):
     """The `k` (>= 1) engrams of `kinds` (none: all) whose vectors are nearest to the question's, best first.
 
-    Scores are cosines, or with `scale="min-max"` cosines moved and stretched to 0..1 over all engrams of these kinds. With
-    `distinct`, equal texts count once. With `widen` there are as many as the query's own limit asks for, where that is more: for the
-    step that makes the final ranking. With `reinforce`, a recall of what is found is counted. Signal `dense`.
+    Scores are cosines, or with `scale="min-max"` cosines moved and stretched to 0..1 over all engrams of these kinds. What lies
+    below the cosine `least` (-1..1) is not near. With `distinct`, equal texts count once. With `widen` there are as many as the
+    query's own limit asks for, where that is more: for the step that makes the final ranking. With `reinforce`, a recall of what is
+    found is counted. With `groups` (even; 0: none) only what falls into the question's group of so many is looked at (see
+    `arithmetic.cross_polytope`; `seed` draws it). Signal `dense`.
 
-    Source: Karpukhin et al. 2020 (dense passage retrieval); min-max as in HippoRAG 2's released code.
+    Source: Karpukhin et al. 2020 (dense passage retrieval); min-max as in HippoRAG 2's released code; groups as in TiM (Liu et al.
+    2023), section 3.3.
     """
 
     kinds: tuple[str, ...] = ()
@@ -37,8 +40,15 @@ class Nearest(Step[Query, Ranked[Engram]]):
     distinct: bool = False
     widen: bool = False
     reinforce: bool = False
+    least: float = -1.0
+    groups: int = 0
+    seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.groups < 0 or self.groups % 2:
+            raise BadSetting("Nearest.groups", self.groups, "an even number of groups, or 0 for none")
+        if not -1 <= self.least <= 1:
+            raise BadSetting("Nearest.least", self.least, "a cosine from -1 to 1")
         if self.k < 1:
             raise BadSetting("Nearest.k", self.k, "a whole number of at least 1")
         if self.scale not in ("cosine", "min-max"):
@@ -53,6 +63,10 @@ class Nearest(Step[Query, Ranked[Engram]]):
         """
         view = run.index.view(value)
         scores = cosines(view, value.text, self.kinds, run)
+        if self.least > -1:
+            scores[scores < self.least] = -np.inf
+        if self.groups:
+            scores[~self._in_group(view, value.text, run)] = -np.inf
         if self.scale == "min-max":
             there = np.isfinite(scores)
             scores[there] = min_max(scores[there].astype(np.float64))
@@ -69,6 +83,18 @@ class Nearest(Step[Query, Ranked[Engram]]):
         if self.reinforce and rows:
             run.store.touch(rows, run.clock.now())
         return Ranked(value, tuple(items))
+
+    def _in_group(self, view: View, text: str, run: Run) -> Bool:
+        """Which rows fall into the same group as a text, bool[size]."""
+        assert run.embedder is not None  # `cosines` has asked it
+        vectors = view.vectors(run.embedder.fingerprint)
+        if vectors is None:
+            return np.zeros(view.size, dtype=np.bool_)
+        key = ("groups", run.embedder.fingerprint, self.groups, self.seed)
+        groups = once(view, key, lambda: cross_polytope(vectors, self.groups, self.seed))
+        asked = int(cross_polytope(run.embedder.embed([text]), self.groups, self.seed)[0])
+        same: Bool = groups == asked
+        return same
 
 
 def cosines(view: View, text: str, kinds: tuple[str, ...], run: Run) -> Float32:
