@@ -85,10 +85,18 @@ class Recipe:
             )
         changed = with_field(self.chains()[chain], parts, value)
         if chain != "write":
-            return replace(self, **{chain: changed})  # type: ignore[arg-type]
+            return replace(self, **{chain: changed})._with_needs()  # type: ignore[arg-type]
         # What another chain derives is something else, and may not be taken for what stands under this name.
         own = hashlib.sha256(repr(changed).encode()).hexdigest()[:8]
-        return replace(self, write=changed, writer=f"{self.writer}-{own}")
+        return replace(self, write=changed, writer=f"{self.writer}-{own}")._with_needs()
+
+    def _with_needs(self) -> Recipe:
+        """The same, needing a language model where a step asks one, and none where no step does any more."""
+        asks = any(self.asks(chain) for chain in self.chains())
+        if asks == ("chat" in self.needs):
+            return self
+        others = tuple(need for need in self.needs if need != "chat")
+        return replace(self, needs=("chat", *others) if asks else others)
 
     def without_models(
         self, keep: Callable[[Step[Any, Any]], bool] | None = None, form: str = "no-model"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from engrams.organise.facts import read_fact
 from engrams.words import STOP_WORDS, words
 
 #: Words at which the length counts 1: a long sentence of talk.
 LONG = 30
+#: Texts whose looks are kept: one statement is weighed several times, against each thing that could be done with it.
+REMEMBERED = 4_096
 #: By which words somebody speaks of oneself, in the languages of the samples.
 SELF = frozenset("i me my mine we us our ours 我 我们 我的".split())
 #: A capital inside a sentence, but for "I" alone: most often a name.
@@ -25,6 +28,17 @@ share of words)."""
 
 def looks(text: str, known: float) -> dict[str, float]:
     """The numbers of a statement, `known` (-1..1) being how near what stands is to it."""
+    return {**_alone(text), "known": known}
+
+
+def words_shared(text: str, others: Sequence[str]) -> float:
+    """The largest share (0..1) of a text's content words that one other text holds; 0 without content or others."""
+    own = _content(text)
+    return max((len(own & _content(other)) / len(own) for other in others), default=0.0) if own else 0.0
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _alone(text: str) -> dict[str, float]:
     said = words(text)
     return {
         "any": 1.0,
@@ -34,11 +48,9 @@ def looks(text: str, known: float) -> dict[str, float]:
         "name": float(_NAME.search(text) is not None),
         "self": float(not SELF.isdisjoint(said)),
         "fact": float(read_fact(text.strip().rstrip(".!…")) is not None),
-        "known": known,
     }
 
 
-def words_shared(text: str, others: Sequence[str]) -> float:
-    """The largest share (0..1) of a text's content words that one other text holds; 0 without content or others."""
-    own = {w for w in words(text) if w not in STOP_WORDS}
-    return max((len(own & set(words(other))) / len(own) for other in others), default=0.0) if own else 0.0
+@lru_cache(maxsize=REMEMBERED)
+def _content(text: str) -> frozenset[str]:
+    return frozenset(w for w in words(text) if w not in STOP_WORDS)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from engrams.arithmetic import Indices, top_k
 from engrams.errors import BadSetting
-from engrams.ports import Int32, View
+from engrams.ports import Float32, Int32, View
 from engrams.recall.fuse import Summed
 from engrams.records import Engram, Query, Ranked, Row, Scored
 from engrams.step import Run, Step
@@ -30,27 +31,62 @@ class Top(Step[Summed, Ranked[Engram]]):
 
     def __call__(self, value: Summed, run: Run) -> Ranked[Engram]:
         """Selects and fetches."""
-        view, scores = value.view, value.scores
-        if view.allowed is not None:
-            scores = np.where(view.allowed[value.rows], scores, -np.inf).astype(np.float32)
-        chosen = _one_per_event(scores, view.event[value.rows], value.query.limit or self.k)
-        engrams = fetch(run, view, value.rows[chosen])
-        return Ranked(
-            value.query,
-            tuple(
-                Scored(
-                    engram,
-                    float(value.scores[at]),
-                    {
-                        name: float(share)
-                        for name, share in zip(value.names, value.shares[:, at], strict=True)
-                    },
-                )
-                for at, engram in zip(chosen, engrams, strict=True)
-                if engram is not None
-            ),
-            value.confidence,
-        )
+        scores = _seen(value)
+        events = value.view.event[value.rows]
+        return _ranked(value, _one_per_event(scores, events, value.query.limit or self.k), run)
+
+
+@dataclass(frozen=True)
+class TopOfEach(Step[Summed, Ranked[Engram]]):
+    """The `k` (>= 1) best engrams of each of some `kinds` that the query may see, all together best first.
+
+    The query's own limit cuts what is found. No option of `Top`: that gives one engram for an event, of any kind; here one message
+    leaves many short memories, on shelves of their own.
+
+    Source: Mem-alpha (Wang et al. 2025): as many of each type.
+    """
+
+    kinds: tuple[str, ...]
+    k: int = 50
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise BadSetting("TopOfEach.k", self.k, "a whole number of at least 1")
+
+    def __call__(self, value: Summed, run: Run) -> Ranked[Engram]:
+        """Selects and fetches."""
+        scores, kind = _seen(value), value.view.kind[value.rows]
+        found: list[int] = []
+        for code in [code for code, name in enumerate(value.view.kinds) if name in self.kinds]:
+            there = np.flatnonzero(kind == code)
+            found += there[top_k(scores[there], self.k)].tolist()
+        best = sorted(found, key=lambda at: (-scores[at], at))
+        return _ranked(value, best[: value.query.limit], run)
+
+
+def _seen(value: Summed) -> Float32:
+    """The scores, -inf where the query may not see the row, float32[c]."""
+    if value.view.allowed is None:
+        return value.scores
+    return np.where(value.view.allowed[value.rows], value.scores, -np.inf).astype(np.float32)
+
+
+def _ranked(value: Summed, chosen: Sequence[int], run: Run) -> Ranked[Engram]:
+    """The engrams of candidates, in their order, with the shares of their scores."""
+    engrams = fetch(run, value.view, value.rows[chosen])
+    return Ranked(
+        value.query,
+        tuple(
+            Scored(
+                engram,
+                float(value.scores[at]),
+                {name: float(share) for name, share in zip(value.names, value.shares[:, at], strict=True)},
+            )
+            for at, engram in zip(chosen, engrams, strict=True)
+            if engram is not None
+        ),
+        value.confidence,
+    )
 
 
 def _one_per_event(scores: np.ndarray[tuple[int], np.dtype[np.float32]], events: Int32, k: int) -> list[int]:

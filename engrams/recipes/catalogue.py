@@ -28,6 +28,7 @@ PLACES: Mapping[str, str] = {
     "memgas": "memgas:MEMGAS",
     "memory-r1": "memory_r1:MEMORY_R1",
     "memorybank": "memorybank:MEMORYBANK",
+    "memos-text": "memos_text:MEMOS_TEXT",
     "rmm": "rmm:RMM",
     "scm": "scm:SCM",
 }
