@@ -25,11 +25,13 @@ ALWAYS = "always"
 class Preface(Step[Ranked[Engram], Ranked[Engram]]):
     """Puts the engrams of `kinds` and of `grain` (metadata; "" any) first, whatever was asked; it composes, and ranks nothing.
 
+    With `marked` only those that have a number of at least 0 under that key of their metadata.
+
     With `newest` (>= 0) only the last so many by when they were said, the latest first; 0: all. One of more than `whole_until` tokens
     (>= 0; 0: no bound) is given as its summary (`summary` in its metadata), where it has one. Signal `always`.
 
     Source: MemoryBank (Zhong et al. 2023): the portrait and the summary of all stand in every prompt; SCM (Wang et al. 2023), flash
-    memory: the last turn does.
+    memory: the last turn does; MemOS (Li et al. 2025): what was activated does.
     """
 
     composes: ClassVar[bool] = True
@@ -38,6 +40,7 @@ class Preface(Step[Ranked[Engram], Ranked[Engram]]):
     grain: str = ""
     newest: int = 0
     whole_until: int = 0
+    marked: str = ""
 
     def __post_init__(self) -> None:
         for name in ("newest", "whole_until"):
@@ -63,7 +66,8 @@ class Preface(Step[Ranked[Engram], Ranked[Engram]]):
         )
 
     def _all(self, query: Query, run: Run) -> list[Engram]:
-        where = Where(kinds=self.kinds, writer=query.writer or run.recipe)
+        marks = {f"metadata.{self.marked}": {"gte": 0}} if self.marked else None
+        where = Where(kinds=self.kinds, writer=query.writer or run.recipe, filters=marks)
         return [e for _, e in run.store.list_engrams(query.scope, where, limit=MOST)]
 
     def _newest(self, query: Query, run: Run) -> list[Engram]:
