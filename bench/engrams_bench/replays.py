@@ -13,10 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from engrams import Recipe
+from engrams.step import walk
 from engrams_bench.cases import Case
 from engrams_bench.datasets.locomo import evidence
 from engrams_bench.datasets.reading import document, elements
 from engrams_bench.errors import MissingData
+
+#: Where notes of gpt-3.5 on LoCoMo lie: `<sample>_gpt35_entities.json` (`memories` with `dia_id` and `text_normalized`, `entities` with
+#: `value`, `edges` from entities to the memories that mention them) and `<sample>_gpt35_question_keys.json` (lists of keys by the number
+#: of the question in its sample, from 1).
+EXTRACTS = Path("locomo/llm_extracts")
 
 #: A reply to one question of a step: its stored text by block, and the object the step expects.
 Reply = Callable[[Mapping[str, str]], Mapping[str, Any]]
@@ -40,7 +46,13 @@ class Replay:
         return json.dumps(self.replies[ask.prompt.name](ask.input))
 
     def form(self, recipe: Recipe) -> Recipe:
-        """The recipe with the steps that can be answered, and without models for the rest."""
+        """The recipe with the steps that can be answered, and without models for the rest.
+
+        Names that were recorded message by message are asked for so, where facts are then taken from single messages, too.
+        """
+        entities = next((s for _, s in walk(recipe.write) if _prompt(s) == "entities"), None)
+        if getattr(entities, "of", "") == "messages" and not {"triples"} & self.replies.keys():
+            recipe = recipe.replace("write.ExtractEntities.of", "message")
         return recipe.without_models(keep=lambda step: _prompt(step) in self.replies, form="replayed")
 
 
@@ -52,7 +64,8 @@ def replay_of(name: str, folder: Path) -> Callable[[Case], Replay]:
     """What was recorded over a data set, case by case.
 
     - musique: entities and triples of gpt-3.5-turbo-1106 over its passages, published with HippoRAG.
-    - locomo: the observations (facts with the turns they rest on) and summaries of sessions that come with it.
+    - locomo: the observations (facts with the turns they rest on) and summaries of sessions that come with it; where they are at hand,
+      what gpt-3.5-turbo noted of each turn (the names in it, its words with days and pronouns resolved) and of each question (keys).
 
     Raises:
         MissingData: nothing was recorded over this set, or the files are not in the data folder.
@@ -60,7 +73,7 @@ def replay_of(name: str, folder: Path) -> Callable[[Case], Replay]:
     if name == "musique":
         return _musique(_one(folder, "multihop/openie_musique_train*.json"))
     if name == "locomo":
-        return _locomo(_one(folder, "locomo/locomo*.json"))
+        return _locomo(_one(folder, "locomo/locomo*.json"), folder / EXTRACTS)
     raise MissingData(
         f"no outputs of a model are known over {name!r}; there are some over locomo and musique"
     )
@@ -86,15 +99,19 @@ def _musique(path: Path) -> Callable[[Case], Replay]:
     return lambda case: Replay(case.id, {"entities": entities, "triples": triples})
 
 
-def _locomo(path: Path) -> Callable[[Case], Replay]:
+def _locomo(path: Path, extracts: Path) -> Callable[[Case], Replay]:
     samples = {str(sample["sample_id"]): sample for sample in elements(path)}
 
     def replay(case: Case) -> Replay:
         sample = samples[case.id]
         told = Told.of(case, sample)
+        noted = extracts / f"{case.id}_gpt35_entities.json"
+        keys = extracts / f"{case.id}_gpt35_question_keys.json"
+        more = Noted.of(told, sample, noted, keys).replies() if noted.is_file() and keys.is_file() else {}
         return Replay(
             case.id,
-            {
+            more
+            | {
                 "facts": lambda blocks: {"facts": told.facts(blocks["messages"])},
                 "facts_of_turn": lambda blocks: {"facts": told.facts_of_text(blocks["message"])},
                 "session_summary": lambda blocks: {"text": told.summary(blocks["memories"])},
@@ -159,6 +176,57 @@ class Told:
 
     def _facts(self, ids: Iterable[str]) -> list[str]:
         return list(dict.fromkeys(fact for id in ids for fact in self.observed.get(id, ())))
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What gpt-3.5 noted of the turns and questions of one conversation.
+
+    `names` and `resolved`: by the id of a turn, the names it mentions, and its words with days and pronouns resolved; `keys`: by a
+    question's words, what to look it up by.
+    """
+
+    told: Told
+    names: Mapping[str, tuple[str, ...]]
+    resolved: Mapping[str, str]
+    keys: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, told: Told, sample: Mapping[str, Any], noted: Path, keys: Path) -> Noted:
+        """What two files hold on a sample of LoCoMo."""
+        held, asked = document(noted), document(keys)
+        home = {id: evidence(one["dia_id"])[0] for id, one in held["memories"].items()}
+        names: dict[str, tuple[str, ...]] = dict.fromkeys(home.values(), ())
+        for edge in held["edges"]:
+            turn, name = home[edge["memory_id"]], str(held["entities"][edge["entity_id"]]["value"])
+            names[turn] = (*names[turn], name)
+        resolved = {home[id]: str(one["text_normalized"]) for id, one in held["memories"].items()}
+        words = {
+            str(question["question"]): tuple(str(key) for key in asked[str(number)])
+            for number, question in enumerate(sample["qa"], 1)
+        }
+        return cls(told, names, resolved, words)
+
+    def replies(self) -> dict[str, Reply]:
+        """What can be answered with it, by the name of the prompt.
+
+        A note of A-Mem's form gets the names as keywords, the resolved words as context, and no tags, which were not noted.
+        """
+
+        def note(blocks: Mapping[str, str]) -> Mapping[str, Any]:
+            who, _, said = blocks["message"].partition(" says: ")
+            ids = self.told.lines[f"{who}: {said}"]
+            return {"keywords": self._names(ids), "context": self.resolved.get(ids[0], ""), "tags": []}
+
+        return {
+            "entities": lambda blocks: {"entities": self._names(self.told.turns[blocks["passage"]])},
+            "note": note,
+            "keywords": lambda blocks: {"keywords": list(self.keys[blocks["question"]])},
+            "names_of_question": lambda blocks: {"entities": list(self.keys[blocks["question"]])},
+        }
+
+    def _names(self, ids: Sequence[str]) -> list[str]:
+        return list(dict.fromkeys(name for id in ids for name in self.names.get(id, ())))
 
 
 def messages(shown: str) -> Sequence[str]:
