@@ -120,8 +120,8 @@ def _compute(
     rows: list[list[Tensor]] = [[] for _ in spans]
     where = [torch.searchsorted(places, torch.tensor(span)).tolist() for span in spans]
 
-    def watch(_: int, queries: Tensor, keys: Tensor, scale: float) -> None:
+    def watch(_: int, queries: Tensor, keys: Tensor, values: Tensor, scale: float) -> None:
         for mine, (begin, end) in zip(rows, where, strict=True):
-            mine.append(attention_to(queries[:, begin:end], keys, places[begin:end], scale))
+            mine.append(attention_to(queries[0, :, begin:end], keys[0], places[begin:end], scale))
 
     return recompute(model, joined, places, watch=watch if spans else None), rows

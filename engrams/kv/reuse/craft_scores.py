@@ -36,7 +36,7 @@ def attention_to(queries: Tensor, keys: Tensor, places: Tensor, scale: float) ->
     heads = keys.shape[0]
     grouped = queries.float().view(heads, -1, *queries.shape[1:])
     logits = torch.einsum("hgnd,htd->hgnt", grouped, keys.float()) * scale
-    ahead = torch.arange(keys.shape[1], device=keys.device)[None] > places[:, None]
+    ahead = torch.arange(keys.shape[1], device=keys.device)[None] > places.to(keys.device)[:, None]
     return logits.masked_fill(ahead, float("-inf")).softmax(-1).mean((0, 1))
 
 

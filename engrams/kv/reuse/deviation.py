@@ -22,7 +22,7 @@ Choose = Callable[[Tensor, Tensor], Tensor]
 def deviations(stale: Layer, fresh: Layer, side: Side) -> Tensor:
     """float[n]: the squared distance of each token, over heads and channels, of keys and values float[H, n, D]."""
     at = 0 if side == "keys" else 1
-    return (fresh[at].float() - stale[at].float()).square().sum((0, 2))
+    return (fresh[at].float() - stale[at].float()).square().sum((0, 2)).cpu()
 
 
 def compare(

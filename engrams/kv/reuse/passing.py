@@ -17,8 +17,8 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from engrams.errors import BadSetting
+from engrams.kv.attention import WATCH, Watch, ragged
 from engrams.kv.reuse.joining import Joined, Layer
-from engrams.kv.reuse.watching import Watch, watched
 
 #: Says which of n tokens go on behind a layer: the layer's number, the tokens' places int64[n], keys and values float[H, n, D]
 #: as they were and as they are now; gives rows int64[m] of the n, ascending.
@@ -120,7 +120,7 @@ def recompute(
     Args:
         model: a causal language model of transformers with rotary positions and full attention in every layer.
         joined: what was composed, T tokens.
-        places: int64[n], ascending, in 0 … T-1.
+        places: int64[n], ascending, in 0 … T-1; on the processor, as all tokens and positions are, wherever the keys lie.
         until: only the first so many layers (1 … all).
         narrow: for a layer's number, who goes on behind it.
         watch: is told the queries and keys of every layer; the last layer then attends too, which nothing else needs.
@@ -136,15 +136,16 @@ def recompute(
     running = _Pass(places, until if watch is None else None, narrow or {})
     cache = DynamicCache()
     cache.layers = [_Scattering(i, layer, running) for i, layer in enumerate(joined.layers)]
-    looking_on = watched(model) if watch else nullcontext()
+    looking_on = ragged(model) if watch else nullcontext()
+    device = joined.layers[0][0].device
     with torch.no_grad(), _entering(decoder, cache, running), looking_on, suppress(_Enough):
         decoder(
-            input_ids=joined.tokens[places][None],
-            position_ids=places[None],
-            attention_mask=_mask(places, len(joined.tokens), model.dtype),
+            input_ids=joined.tokens[places][None].to(device),
+            position_ids=places[None].to(device),
+            attention_mask=_mask(places, len(joined.tokens), model.dtype).to(device),
             past_key_values=cache,
             use_cache=True,
-            **({"engrams_watch": watch} if watch else {}),
+            **({WATCH: watch} if watch else {}),
         )
     none = places[:0]
     return Passed(
