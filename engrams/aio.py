@@ -33,6 +33,7 @@ from engrams.records import (
     Deletion,
     Engram,
     Event,
+    Handle,
     Hit,
     Job,
     JobState,
@@ -789,6 +790,96 @@ class AsyncMemory:
     ) -> list[Exported]:
         """Writes one container for each namespace of a container into a folder."""
         return await asyncio.to_thread(self._memory.split_container, path, folder, signing_key=signing_key)
+
+    async def keep_payload(
+        self,
+        content: str,
+        kind: str,
+        chunks: bytes | Iterable[bytes],
+        *,
+        fingerprint: str,
+        sources: Sequence[str],
+        media_type: str = "application/octet-stream",
+        metadata: Mapping[str, Json] | None = None,
+        id: str | None = None,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+    ) -> Handle:
+        """Keeps what a model made of a text: a "kv-block" or an "adapter". Not found by words; a context that cites one of
+        its sources names it.
+
+        Args:
+            content: the text it was made of, so that it can be made again.
+            kind: "kv-block" or "adapter".
+            chunks: the bytes, at once or in pieces.
+            fingerprint: of the model that made it; who takes it to another model must refuse (`Mismatch`).
+            sources: ids of the events or engrams it rests on, in this namespace; erased with them.
+            media_type: what the bytes are.
+            metadata: plain values; "tokens", "layers" and "milliseconds_saved" are what its `Handle` tells as its price.
+            id: of one that stands, which then gets a new version; the bytes of the version before go.
+
+        Raises:
+            NotFound: no such source or id here.
+            OverBudget: a quota of bytes of the namespace would be passed; nothing was kept.
+        """
+        return await asyncio.to_thread(
+            self._memory.keep_payload,
+            content,
+            kind,
+            chunks,
+            fingerprint=fingerprint,
+            sources=sources,
+            media_type=media_type,
+            metadata=metadata,
+            id=id,
+            namespace=namespace,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            session=session,
+        )
+
+    async def payload(self, id: str) -> bytes:
+        """The bytes of a block or adapter, as they were kept.
+
+        Raises:
+            NotFound: there is none of that id, or its bytes were dropped.
+            Corrupt: they are not what was kept.
+        """
+        return await asyncio.to_thread(self._memory.payload, id)
+
+    async def payloads(
+        self,
+        kind: str | None = None,
+        *,
+        fingerprint: str | None = None,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+    ) -> list[Engram]:
+        """Blocks and adapters of a scope, oldest first; those whose bytes were dropped have no `payload`."""
+        return await asyncio.to_thread(
+            self._memory.payloads,
+            kind,
+            fingerprint=fingerprint,
+            namespace=namespace,
+            user_id=user_id,
+            agent_id=agent_id,
+            run_id=run_id,
+            session=session,
+        )
+
+    async def drop_payload(self, id: str) -> bool:
+        """Removes the bytes of a block or adapter; its text and sources stay, so that it can be made again. False: none left.
+
+        To have it forgotten altogether, erase its sources; to have it no longer offered, `delete` it.
+        """
+        return await asyncio.to_thread(self._memory.drop_payload, id)
 
     async def audit(self, *, limit: int = 100, cursor: str | None = None) -> Page[Mapping[str, Json]]:
         """One page of who did what when, oldest first: seq, at, actor, action, namespace, ids, note, digest; never any text."""

@@ -20,7 +20,7 @@ from engrams.lifecycle.writing import checked_metadata
 from engrams.ports import Commit, Revised, Where
 from engrams.recipes.catalogue import CATALOGUE
 from engrams.records import (
-    SCORER,
+    LEARNT,
     Deletion,
     Derived,
     Engram,
@@ -192,7 +192,7 @@ def _resting_beside(house: House, ids: Sequence[EventId]) -> dict[str, list[str]
     found: dict[str, list[str]] = {}
     for engram in house.store.engrams(house.store.derived_from(ids)).values():
         others = [source for source in engram.sources if source not in ids]
-        if others and engram.kind != SCORER:
+        if others and engram.kind not in LEARNT:
             found.setdefault(engram.recipe, []).extend(others)
     return found
 

@@ -20,6 +20,7 @@ from engrams.lifecycle.opening import House
 from engrams.ports import Commit, Entry, Revised, Where
 from engrams.recall.learnt import SHARE, WRITER, Learnt, Rerank, Verdict, factors_of, scorer_id
 from engrams.recall.residual import RerankResidual, is_lesson, lesson, maps_id
+from engrams.recall.weigh import WeighUse
 from engrams.recipe import Recipe
 from engrams.records import (
     SCORER,
@@ -38,6 +39,8 @@ from engrams.records import (
 )
 from engrams.step import walk
 
+#: The key in the metadata of a verdict that is only counted.
+COUNTED = "counted"
 #: How deep a hit may lie to be marked: what nobody looked through was not found by this question.
 DEEPEST = 1000
 #: Digits of a share in the journal: far below what any verdict moves.
@@ -47,7 +50,7 @@ ATTEMPTS = 5
 #: Feedback events read at once.
 PAGE = 1000
 #: What the index keeps of a scorer: nothing, since nobody looks for it.
-_UNINDEXED = Entry(0, np.empty(0, np.uint32), np.empty(0, np.uint8), np.empty(0, np.uint16))
+UNINDEXED = Entry(0, np.empty(0, np.uint32), np.empty(0, np.uint8), np.empty(0, np.uint16))
 
 Marks = str | Hit | Iterable[str | Hit]
 
@@ -60,10 +63,10 @@ def feedback(house: House, asked: Query, cited: Marks, chosen: Marks, wrong: Mar
         NotFound: an id that is not among what this question finds. Nothing was written.
     """
     by_maps = _maps_of(house.recipe)
-    if by_maps is None and learner_of(house.recipe) is None:
+    if by_maps is None and learner_of(house.recipe) is None and not _counts(house.recipe):
         raise UsageError(
             f"the recipe {house.recipe.name!r} does not learn from feedback; open the memory with one that has a step "
-            "Rerank, such as 'engrams', or RerankResidual, such as 'rmm'"
+            "Rerank, such as 'engrams', RerankResidual, such as 'rmm', or WeighUse, such as 'mark'"
         )
     marks = _marks(cited=cited, chosen=chosen, wrong=wrong)
     if not marks:
@@ -75,11 +78,12 @@ def feedback(house: House, asked: Query, cited: Marks, chosen: Marks, wrong: Mar
     now = house.now(asked.scope.namespace)
     events = []
     for scored, verdict in verdicts:
-        told = (
-            _shares(scored, verdict, shown, verdicts)
-            if by_maps is None
-            else _compared(house, text, scored, verdict, shown, found[: by_maps.among], verdicts)
-        )
+        if by_maps is not None:
+            told = _compared(house, text, scored, verdict, shown, found[: by_maps.among], verdicts)
+        elif learner_of(house.recipe) is not None:
+            told = _shares(scored, verdict, shown, verdicts)
+        else:
+            told = {"verdict": verdict, COUNTED: True}
         events.append(
             Event(
                 id=new_event_id(),
@@ -100,7 +104,12 @@ def feedback(house: House, asked: Query, cited: Marks, chosen: Marks, wrong: Mar
 
 
 def keep(house: House, events: Sequence[Event]) -> Receipt:
-    """Journals feedback events of one namespace and one learner together with the scorer that follows from them."""
+    """Journals feedback events of one namespace and one learner together with the scorer that follows from them.
+
+    Verdicts that are only counted make no scorer: the steps that count them look them up.
+    """
+    if COUNTED in events[0].metadata:
+        return _journalled(house, events)
     id = _scorer_of(events[0])
     for attempt in range(1, ATTEMPTS + 1):
         standing = _standing(house, id)
@@ -121,7 +130,7 @@ def relearn(house: House, namespace: str) -> bool:
     while found := house.store.journal(
         Scope(namespace), Where(), kinds=("feedback",), after=after, limit=PAGE
     ):
-        events += [event for _, event in found]
+        events += [event for _, event in found if COUNTED not in event.metadata]
         after = found[-1][0]
     changed = False
     for id in (scorer_id(namespace), maps_id(namespace)):
@@ -142,6 +151,11 @@ def taught(house: House, namespace: str) -> bool:
 def learner_of(recipe: Recipe) -> Learnt | None:
     """How a recipe learns the weights of signals from feedback; None where it does not."""
     return next((step.by for _, step in walk(recipe.read) if isinstance(step, Rerank)), None)
+
+
+def _counts(recipe: Recipe) -> bool:
+    """Whether a recipe counts the verdicts on each memory by themselves."""
+    return any(isinstance(step, WeighUse) and step.feedback > 0 for _, step in walk(recipe.read))
 
 
 def _maps_of(recipe: Recipe) -> RerankResidual | None:
@@ -209,6 +223,19 @@ def _learnt(house: House, factors: Mapping[str, float], events: Iterable[Event])
     return held
 
 
+def _journalled(house: House, events: Sequence[Event]) -> Receipt:
+    return house.store.commit(
+        Commit(
+            receipt=Receipt(events[0].namespace, tuple(e.id for e in events)),
+            actor=house.actor,
+            action="feedback",
+            recorded_at=events[-1].recorded_at,
+            events=tuple(events),
+            writer=house.recipe.writer,
+        )
+    )
+
+
 def _commit(
     house: House,
     id: EngramId,
@@ -233,11 +260,11 @@ def _commit(
     new: tuple[tuple[Engram, Entry], ...] = ()
     revised: tuple[Revised, ...] = ()
     if standing is None:
-        new = ((scorer, _UNINDEXED),)
+        new = ((scorer, UNINDEXED),)
     else:
         scorer = replace(scorer, version=standing.version + 1, state=standing.state, pinned=standing.pinned)
         reason = "feedback" if journalled else "learnt anew"
-        revised = (Revised(scorer, _UNINDEXED, "UPDATE", reason, sources[-1]),)
+        revised = (Revised(scorer, UNINDEXED, "UPDATE", reason, sources[-1]),)
     return house.store.commit(
         Commit(
             receipt=Receipt(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 from engrams.errors import BadSetting, UsageError
-from engrams.lifecycle import access, access_sealing, auditing, container, merging, retention
+from engrams.lifecycle import access, access_sealing, auditing, container, merging, payloads, retention
 from engrams.lifecycle.access import Key
 from engrams.lifecycle.container import Exported
 from engrams.lifecycle.merging import Merged
 from engrams.lifecycle.opening import House
 from engrams.lifecycle.retention import Rule
 from engrams.lifecycle.scopes import Scopes, resolve
-from engrams.records import Deletion, Json, Page, Problem
+from engrams.records import Deletion, Engram, Handle, Json, Page, Problem
 from engrams.store import open_store
 from engrams.store.cipher import new_key
 from engrams.store.moving import move
@@ -116,6 +116,88 @@ class Keeping:
         self._house.index.forget()
         self._house.counted.clear()
         return merged
+
+    # --- blocks and adapters
+
+    def keep_payload(
+        self,
+        content: str,
+        kind: str,
+        chunks: bytes | Iterable[bytes],
+        *,
+        fingerprint: str,
+        sources: Sequence[str],
+        media_type: str = "application/octet-stream",
+        metadata: Mapping[str, Json] | None = None,
+        id: str | None = None,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+    ) -> Handle:
+        """Keeps what a model made of a text: a "kv-block" or an "adapter". Not found by words; a context that cites one of
+        its sources names it.
+
+        Args:
+            content: the text it was made of, so that it can be made again.
+            kind: "kv-block" or "adapter".
+            chunks: the bytes, at once or in pieces.
+            fingerprint: of the model that made it; who takes it to another model must refuse (`Mismatch`).
+            sources: ids of the events or engrams it rests on, in this namespace; erased with them.
+            media_type: what the bytes are.
+            metadata: plain values; "tokens", "layers" and "milliseconds_saved" are what its `Handle` tells as its price.
+            id: of one that stands, which then gets a new version; the bytes of the version before go.
+
+        Raises:
+            NotFound: no such source or id here.
+            OverBudget: a quota of bytes of the namespace would be passed; nothing was kept.
+        """
+        given = Scopes(namespace, user_id, agent_id, run_id, session)
+        return payloads.keep(
+            self._house,
+            resolve(given, writing=True, default=self._house.namespace),
+            content,
+            kind,
+            chunks,
+            fingerprint=fingerprint,
+            media_type=media_type,
+            sources=sources,
+            metadata=metadata,
+            id=id,
+        )
+
+    def payload(self, id: str) -> bytes:
+        """The bytes of a block or adapter, as they were kept.
+
+        Raises:
+            NotFound: there is none of that id, or its bytes were dropped.
+            Corrupt: they are not what was kept.
+        """
+        return payloads.read(self._house, id)
+
+    def payloads(
+        self,
+        kind: str | None = None,
+        *,
+        fingerprint: str | None = None,
+        namespace: str | None = None,
+        user_id: str | None = None,
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session: str | None = None,
+    ) -> list[Engram]:
+        """Blocks and adapters of a scope, oldest first; those whose bytes were dropped have no `payload`."""
+        given = Scopes(namespace, user_id, agent_id, run_id, session)
+        scope = resolve(given, writing=False, default=self._house.namespace)
+        return payloads.listed(self._house, scope, kind, fingerprint)
+
+    def drop_payload(self, id: str) -> bool:
+        """Removes the bytes of a block or adapter; its text and sources stay, so that it can be made again. False: none left.
+
+        To have it forgotten altogether, erase its sources; to have it no longer offered, `delete` it.
+        """
+        return payloads.drop(self._house, id)
 
     # --- the audit and keys
 

@@ -11,6 +11,7 @@ from typing import Literal
 from engrams.compose.steps import hit
 from engrams.errors import BadSetting, Mismatch
 from engrams.filters import parse
+from engrams.lifecycle import payloads
 from engrams.lifecycle.embedding import require_embedder
 from engrams.lifecycle.opening import House
 from engrams.lifecycle.telling import tell
@@ -144,7 +145,8 @@ def context(house: House, asked: Query) -> Context:
         found=made.found,
         milliseconds=round(spent.milliseconds, 1),
     )
-    return replace(made, price=spent, trace=tuple(run.trace.steps), pending=pending)
+    made = replace(made, price=spent, trace=tuple(run.trace.steps), pending=pending)
+    return payloads.attached(house, made, asked.scope)
 
 
 def require_derived(house: House) -> int:

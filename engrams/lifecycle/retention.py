@@ -123,6 +123,19 @@ def require_room(house: House, scope: Scope, messages: Sequence[Message]) -> Non
                 raise OverBudget(f"quota of {what} in {scope.namespace} ({mend})", limit, spent)
 
 
+def most_bytes(house: House, scope: Scope) -> int | None:
+    """How many bytes more the quotas leave to payloads in a namespace, beside its messages and payloads; None: no quota."""
+    here = [
+        r for r in rules(house) if Scope(r.namespace).covers(scope.namespace) and r.quota_bytes is not None
+    ]
+    if not here:
+        return None
+    house.counted.pop(scope.namespace, None)  # something may have been erased
+    taken = sum(blob.bytes for blob in house.store.payloads.list(scope.namespace))
+    limit = min(r.quota_bytes for r in here if r.quota_bytes is not None)
+    return max(limit - taken - _used(house, scope.namespace)[1], 0)
+
+
 def _used(house: House, namespace: str) -> tuple[int, int]:
     """(messages, their bytes) in a namespace, counted on from where the last count stopped."""
     after, count, size = house.counted.get(namespace, (0, 0, 0))

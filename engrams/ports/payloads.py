@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from engrams.records import ADAPTER, KV_BLOCK
+
 #: How old a payload that no engram names must be before it is collected: whoever put it has had time to commit.
 GRACE = timedelta(days=1)
-#: Kinds of engrams whose payload may be dropped: it is a cache, and can be made again from the text.
-CACHES = ("kv-block",)
+#: Kinds of engrams whose payload may be dropped: it is a cache, and can be made again from its text.
+CACHES = (KV_BLOCK, ADAPTER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,9 @@ from engrams.records.journal import (
     Scope,
 )
 from engrams.records.names import (
+    ADAPTER,
+    KV_BLOCK,
+    LEARNT,
     NOTHING,
     SCORER,
     Change,
@@ -73,6 +76,9 @@ __all__ = [
     "Link",
     "Message",
     "NOTHING",
+    "ADAPTER",
+    "KV_BLOCK",
+    "LEARNT",
     "SCORER",
     "Page",
     "Payload",

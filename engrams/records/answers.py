@@ -126,11 +126,18 @@ class TraceStep:
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """A key-value block or adapter named by a context; the rooms kv and weights turn it into tensors."""
+    """A key-value block or adapter named by a context; the rooms kv and weights turn it into tensors.
+
+    Its price, where whoever kept it said so: `bytes` as they lie in the store, `tokens` it stands for, `layers` of the model,
+    and `milliseconds_saved`: what reading the text took the model, less what loading the block takes (None: not known).
+    """
 
     id: EngramId
     fingerprint: str
     bytes: int
+    tokens: int = 0
+    layers: int = 0
+    milliseconds_saved: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,11 @@ NOTHING: Mapping[str, Json] = MappingProxyType({})
 EventKind = Literal["message", "correction", "rejection", "pin", "unpin", "feedback", "undo"]
 #: The kind of engrams that hold what a step learnt. Each version rests on all of its sources and on the version before it.
 SCORER = "scorer"
+#: Kinds of engrams whose payload a model made of a text: what it computed for it, and what it was trained to.
+KV_BLOCK, ADAPTER = "kv-block", "adapter"
+#: Kinds of which each version goes with the one before it (a later one may hold what an earlier one learnt), and which no
+#: search looks for.
+LEARNT = (SCORER, KV_BLOCK, ADAPTER)
 State = Literal["active", "archived", "superseded"]
 Change = Literal["ADD", "UPDATE", "MERGE", "DELETE", "INVALIDATE", "EVOLVE", "AGREE", "DISAGREE", "NOOP"]
 

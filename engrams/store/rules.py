@@ -125,8 +125,10 @@ def array_cells(entry: Entry) -> tuple[bytes, bytes, bytes]:
 
 
 def audit_note(change: Commit) -> tuple[list[str], str]:
-    """What the audit says of a commit: ids, and how many of what."""
+    """What the audit says of a commit: ids, and how many of what. Of one that brings a single engram and no event, its id."""
     ids = [*(e.id for e in change.events), *(r.engram.id for r in change.revised)]
+    if not ids and len(change.engrams) == 1:
+        ids = [change.engrams[0][0].id]
     note = f"{len(change.events)} events, {len(change.engrams)} engrams, {len(change.revised)} changed"
     return ids, note
 

@@ -2,8 +2,8 @@
 
 A version goes when the event that brought it about goes, or any source it rests on: its words may be the words of that source.
 What its other sources say is derived from them again. What a person said about an engram (a correction, a pin) is no support of
-that engram: it goes with it. A version of a scorer goes with any version before it, too: what was learnt from something gone
-cannot be told apart from the rest.
+that engram: it goes with it. A version of a scorer, a block or an adapter goes with any version before it, too: what was
+learnt from something gone cannot be told apart from the rest.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Version:
     id: str
     event: str | None
     sources: tuple[str, ...]
-    learnt: bool = False  # of a scorer
+    learnt: bool = False  # of a scorer, a block or an adapter
 
 
 @dataclass(slots=True)

@@ -143,16 +143,16 @@ def test_a_repeated_commit_needs_no_payload(store: Store) -> None:
 
 
 def test_a_dropped_payload_is_a_problem_unless_it_is_a_cache(store: Store) -> None:
-    with_payload(store, b"adapter", kind="adapter")
+    with_payload(store, b"recording", kind="example")
     with_payload(store, b"block", kind="kv-block")
-    for raw in (b"adapter", b"block"):
+    for raw in (b"recording", b"block"):
         digest = hashlib.sha256(raw).hexdigest()
         assert store.payloads.drop(NAMESPACE, digest) is True
         assert store.payloads.drop(NAMESPACE, digest) is False
         with pytest.raises(NotFound):
             store.payloads.open(NAMESPACE, digest)
     [problem] = store.check()
-    assert hashlib.sha256(b"adapter").hexdigest() in problem.what
+    assert hashlib.sha256(b"recording").hexdigest() in problem.what
     assert "missing" in problem.what
 
 

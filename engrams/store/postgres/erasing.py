@@ -13,7 +13,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from engrams.records import SCORER, Deletion, EventId, Scope
+from engrams.records import LEARNT, Deletion, EventId, Scope
 from engrams.store.cells import OPEN, json_text, time_cell
 from engrams.store.postgres.auditing import append_audit
 from engrams.store.postgres.cells import ANY, tenant_of, text_of
@@ -77,7 +77,7 @@ class _Questions:
         found: dict[str, list[Version]] = {}
         for row, namespace, id, event, kind, sources in self._ask(sql, ids):
             named = tuple(text_of(source) for source in sources)
-            found.setdefault(id, []).append(Version(row, namespace, id, event, named, kind == SCORER))
+            found.setdefault(id, []).append(Version(row, namespace, id, event, named, kind in LEARNT))
         return found
 
 

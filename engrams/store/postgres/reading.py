@@ -11,7 +11,7 @@ from psycopg import Connection
 
 from engrams.filters import fields_of
 from engrams.ports import Int64, Where
-from engrams.records import SCORER, Engram, EngramId, Event, EventId, Link, Revision, Row, Scope, Stats
+from engrams.records import LEARNT, Engram, EngramId, Event, EventId, Link, Revision, Row, Scope, Stats
 from engrams.store.cells import OPEN, mapping_from, time_of_or_none
 from engrams.store.postgres.cells import ROWS_OF_A_TENANT, path_cell, tenant_of, text_of
 from engrams.store.postgres.conditions import Condition, of_engrams, of_events, of_scope
@@ -186,7 +186,7 @@ def without_vector(db: Connection[Any], fingerprint: str, after: int, limit: int
     """Active versions without a vector of an embedder, by row."""
     sql = (
         f'select e."row", {_ENGRAM} from engrams e {_JOINED} where e."row" > %s and e.state = \'active\' '
-        f"and e.kind <> '{SCORER}' "
+        f"and e.kind not in {LEARNT} "
         'and not exists (select 1 from vectors d where d.tenant = e.tenant and d."row" = e."row" and d.fingerprint = %s) '
         'order by e."row" limit %s'
     )

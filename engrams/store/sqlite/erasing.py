@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from engrams.records import SCORER, Deletion, EventId, Scope
+from engrams.records import LEARNT, Deletion, EventId, Scope
 from engrams.store.cells import receipt_from
 from engrams.store.rules import first_event
 from engrams.store.sqlite.auditing import append_audit
@@ -74,7 +74,7 @@ class _Questions:
         for row, ns, id, event, kind, _ in sorted(chosen(self._db, sql, ids), key=lambda each: each[5]):
             named = self._db.execute("select source from sources where row = ? order by ordinal", (row,))
             sources = tuple(text_of(source) for (source,) in named)
-            version = Version(row, ns, text_of(id), text_of(event), sources, kind == SCORER)
+            version = Version(row, ns, text_of(id), text_of(event), sources, kind in LEARNT)
             found.setdefault(version.id, []).append(version)
         return found
 

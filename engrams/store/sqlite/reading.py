@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engrams.ports import Int64, Where
-from engrams.records import SCORER, Engram, EngramId, Event, EventId, Link, Revision, Row, Scope, Stats
+from engrams.records import LEARNT, Engram, EngramId, Event, EventId, Link, Revision, Row, Scope, Stats
 from engrams.store.cells import time_of_or_none
 from engrams.store.rows import engram_from, event_from, revisions_from
 from engrams.store.sqlite.cells import path_cell, text_cell, text_of
@@ -110,7 +110,7 @@ def without_vector(
     """Active versions without a vector of an embedder, by row."""
     sql = (
         "select c.row from contents c cross join engrams e on e.ns = c.ns and e.row = c.row "
-        f"where c.row > ? and e.state = 'active' and e.kind != '{SCORER}' "
+        f"where c.row > ? and e.state = 'active' and e.kind not in {LEARNT} "
         "and not exists (select 1 from vectors v where v.ns = c.ns "
         "and v.row = c.row and v.model = (select model from models where fingerprint = ?)) order by c.row limit ?"
     )
