@@ -22,6 +22,7 @@ PLACES: Mapping[str, str] = {
     "hipporag-2": "hipporag:HIPPORAG_2",
     "longmemeval": "longmemeval:LONGMEMEVAL",
     "mem-alpha": "mem_alpha:MEM_ALPHA",
+    "mark": "mark:MARK",
     "mem0": "mem0:MEM0",
     "mem0-graph": "mem0_graph:MEM0_GRAPH",
     "mem0-v3": "mem0_v3:MEM0_V3",
@@ -30,6 +31,7 @@ PLACES: Mapping[str, str] = {
     "memorybank": "memorybank:MEMORYBANK",
     "memos-text": "memos_text:MEMOS_TEXT",
     "rmm": "rmm:RMM",
+    "tim": "tim:TIM",
     "scm": "scm:SCM",
 }
 
