@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from engrams import Memory, Recipe
+from engrams import Memory, Recipe, UsageError
 from engrams.recipes.engrams import SUM
 from engrams_bench.cases import DataSet
 from engrams_bench.errors import BenchError
@@ -45,15 +45,15 @@ def rows_of(data: DataSet) -> tuple[Row, ...]:
 
 
 def recipe_of(row: Row) -> Recipe:
-    """The recipe of a row, named for what it goes without.
+    """The recipe of a row, also one of a package or of a file (`FILE.py:NAME`), named for what it goes without.
 
     Raises:
-        BenchError: no such recipe in the catalogue, or no such signal in the house's sum.
+        BenchError: no such recipe, or no such signal in the house's sum.
     """
-    catalogue = Memory.catalogue()
-    if row.recipe not in catalogue:
-        raise BenchError(f"unknown recipe {row.recipe!r}; known: {', '.join(catalogue)}")
-    return without(catalogue[row.recipe], row.without)
+    try:
+        return without(Memory.find_recipe(row.recipe), row.without)
+    except UsageError as wrong:
+        raise BenchError(str(wrong)) from wrong
 
 
 def without(recipe: Recipe, signals: Sequence[str]) -> Recipe:

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Pages whose commands are for the shell as it is; those of others need a checkout, or hours.
-PAGES = ("mcp.md", "coding-agents.md", "inspector.md")
+PAGES = ("mcp.md", "coding-agents.md", "inspector.md", "your-own-recipe.md")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -22,11 +22,23 @@ def test_the_commands_of_a_page_run_and_print_what_it_shows(
 ) -> None:
     folder = tmp_path / "shop"
     folder.mkdir()
-    script = tmp_path / "bin" / "engrams"
-    script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -W error -m engrams "$@"\n', "utf-8")
-    script.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}"}
+    bin, installed = tmp_path / "bin", tmp_path / "installed"
+    bin.mkdir()
+    # Packages of a page go into a folder of their own, and nothing is fetched for them.
+    offline = f'--disable-pip-version-check --no-index --no-deps --no-build-isolation --target "{installed}"'
+    for name, does in (
+        ("engrams", '-W error -m engrams "$@"'),
+        ("python", '"$@"'),
+        ("pip", f'-m pip "$@" {offline}'),
+    ):
+        script = bin / name
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {does}\n', "utf-8")
+        script.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{bin}:{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(installed), os.environ.get("PYTHONPATH")))),
+    }
     printed = ""
     for language, code in FENCE.findall((ROOT / "docs" / page).read_text("utf-8")):
         if language == "sh":
