@@ -10,12 +10,13 @@ from engrams.errors import BadSetting
 from engrams.organise.extract import plain
 from engrams.organise.facts import read_fact, sentences
 from engrams.organise.reconcile import decide
+from engrams.organise.trust import AGREED, DISAGREED, LEAST_TRUST, counted, trust
 from engrams.ports import Ask
 from engrams.prompts import Prompt
 from engrams.records import Change, Decision, Draft, Engram, EventId, Query, Ranked, Scope
 from engrams.step import Run, Step
 
-Operation = Literal["ADD", "UPDATE", "MERGE", "DELETE", "INVALIDATE", "NOOP"]
+Operation = Literal["ADD", "UPDATE", "MERGE", "DELETE", "INVALIDATE", "AGREE", "DISAGREE", "NOOP"]
 OPERATIONS: tuple[Operation, ...] = ("ADD", "UPDATE", "DELETE", "NOOP")
 NUMBERS = {
     "type": "object",
@@ -90,6 +91,8 @@ class AskVerdicts(Step[Case, tuple[Verdict, ...]]):
 
     def without_model(self) -> Step[Case, tuple[Verdict, ...]]:
         """The counterpart that asks no model."""
+        if "AGREE" in self.operations:
+            return RuleVerdicts(repeats="AGREE", ends="DISAGREE")
         return RuleVerdicts()
 
     def _schema(self) -> Mapping[str, object]:
@@ -156,10 +159,12 @@ class RuleVerdicts(Step[Case, tuple[Verdict, ...]]):
     """NOOP for a fact that stands word for word, INVALIDATE for what it ends by the rules of `Supersede`, else ADD.
 
     In place of a model: it never rewrites, and misses every change that is not said outright. With `additive` nothing ends: repeats
-    alone are left out, as in Mem0's code of 2026, which only ever adds.
+    alone are left out, as in Mem0's code of 2026, which only ever adds. `repeats` and `ends` say what is decided in these two cases.
     """
 
     additive: bool = False
+    repeats: Operation = "NOOP"
+    ends: Operation = "INVALIDATE"
 
     def __call__(self, value: Case, run: Run) -> tuple[Verdict, ...]:
         """Judges."""
@@ -167,7 +172,7 @@ class RuleVerdicts(Step[Case, tuple[Verdict, ...]]):
         for number, fact in enumerate(value.facts):
             repeats = [n for n, old in enumerate(value.old) if plain(old.content) == plain(fact.content)]
             if repeats:
-                made.append(Verdict(number, "NOOP", repeats[0], why="said before"))
+                made.append(Verdict(number, self.repeats, repeats[0], why="said before"))
                 continue
             made.append(Verdict(number, "ADD"))
             if self.additive:
@@ -177,7 +182,7 @@ class RuleVerdicts(Step[Case, tuple[Verdict, ...]]):
                 if old.speaker == fact.speaker and old.occurred_at <= fact.occurred_at:
                     found = next((d for f in read if (d := decide(f, fact, old)) is not None), None)
                     if found is not None:
-                        made.append(Verdict(number, "INVALIDATE", n, why=found.reason))
+                        made.append(Verdict(number, self.ends, n, why=found.reason))
         return tuple(made)
 
 
@@ -186,10 +191,12 @@ class Reconcile(Step[Draft, Draft]):
     """Holds the new engrams of `kind` in a draft against those that `find` gives for each, and does as `judge` says.
 
     ADD keeps a new one; NOOP leaves it out; UPDATE and MERGE rewrite the standing one, which then rests on both; DELETE
-    archives it, INVALIDATE closes it at the time of the new one: both keep its history. A new one about which nothing, or
-    nothing that can be done, was decided is kept. With `each` every new one is judged by itself, else all at once
-    against all that was found. What stands is judged once: the first decision about it holds. What is looked up for a new one
-    are its words, or those parts of it that `by` names (metadata: "subject", "object").
+    archives it, INVALIDATE closes it at the time of the new one: both keep its history. AGREE leaves the new one out and counts it
+    for the standing one, which rests on both; DISAGREE keeps the new one and counts it against the standing one, which is closed
+    where its trust falls below 1/2. A new one about which nothing, or nothing that can be done, was decided is kept. With `each`
+    every new one is judged by itself, else all at once against all that was found. What stands is judged once: the first decision
+    about it holds. What is looked up for a new one are its words, or those parts of it that `by` names (metadata: "subject",
+    "object").
 
     Source: Mem0 (Chhikara et al. 2025), section 2.1: 10 similar memories; its code takes 5 for each fact and one call.
     """
@@ -249,6 +256,11 @@ def apply(verdict: Verdict, case: Case, dropped: set[str], decisions: dict[str, 
         dropped.add(fact.id)
     elif verdict.operation == "DELETE":
         changed = replace(old, state="archived")
+    elif verdict.operation == "AGREE":
+        changed = counted(replace(old, sources=tuple(dict.fromkeys((*old.sources, *fact.sources)))), AGREED)
+        dropped.add(fact.id)
+    elif verdict.operation == "DISAGREE" and trust(counted(old, DISAGREED)) >= LEAST_TRUST:
+        changed = counted(old, DISAGREED)
     else:
         changed = replace(old, state="superseded", valid_to=fact.occurred_at)
     source = EventId(fact.sources[-1]) if fact.sources else None
