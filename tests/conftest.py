@@ -132,6 +132,7 @@ FULL_RUN = (
     "tests/papers/",
     "tests/bench/",
     "tests/rooms/models/",
+    "tests/rooms/weights/test_methods",
     "tests/rooms/lifecycle/test_container",
     "tests/rooms/lifecycle/test_migrating",
     "tests/rooms/lifecycle/test_rebuilding",
