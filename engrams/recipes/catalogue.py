@@ -34,6 +34,7 @@ PLACES: Mapping[str, str] = {
     "rmm": "rmm:RMM",
     "tim": "tim:TIM",
     "scm": "scm:SCM",
+    "second-me-text": "second_me_text:SECOND_ME_TEXT",
 }
 
 
