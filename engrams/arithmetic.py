@@ -169,22 +169,23 @@ def ranges(starts: Indices, lengths: Indices) -> npt.NDArray[np.int64]:
 class Runs:
     """Runs of numbers that lie one after the other, laid out so that something is done to all runs at once.
 
-    `numbers` int[sum(lengths)] are rows of a table, `lengths` int[n] says how many belong to each run. Making it costs
-    about as much as one `largest`; it may be kept and used from several threads.
+    `numbers` int[m] are rows of a table, `lengths` int[n] says how many belong to each run, and `starts` int[n] where each begins
+    (None: each behind the one before, m = sum(lengths)). Making it costs about as much as one `largest`; it may be kept and used
+    from several threads.
     """
 
     __slots__ = ("_few", "_order", "_rounds", "count")
 
-    def __init__(self, numbers: Indices, lengths: Indices) -> None:
+    def __init__(self, numbers: Indices, lengths: Indices, starts: Indices | None = None) -> None:
         self.count = len(lengths)
         self._order = np.argsort(-lengths.astype(np.int64), kind="stable")
         falling = -lengths[self._order].astype(np.int64)
-        begins = (np.cumsum(lengths) - lengths)[self._order]
+        begins = (np.cumsum(lengths) - lengths if starts is None else starts)[self._order]
         longest = -int(falling[0]) if self.count else 0
         # How many runs are longer than 0, 1, 2, ...: they come first.
         longer = np.searchsorted(falling, -np.arange(longest), side="left").tolist()
         many = next((at for at, size in enumerate(longer) if at and size <= FEW_RUNS), longest)
-        self._rounds = [numbers[begins[:size] + at] for at, size in enumerate(longer[:many])]
+        self._rounds = [numbers.take(begins[:size] + at) for at, size in enumerate(longer[:many])]
         rest = longer[many] if many < longest else 0
         self._few = [
             numbers[begin + many : begin + length]

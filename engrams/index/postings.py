@@ -63,6 +63,14 @@ class Inverted:
             return slice(self.starts[at], self.starts[at + 1])
         return slice(0, 0)
 
+    def find_all(self, keys: UInt32) -> tuple[Int64, Int64]:
+        """Where the postings of each key begin and how many there are, each int64[len(keys)]."""
+        if not len(self.keys):
+            return np.zeros(len(keys), np.int64), np.zeros(len(keys), np.int64)
+        at = np.minimum(self.keys.searchsorted(keys), len(self.keys) - 1)
+        starts = self.starts[at].astype(np.int64)
+        return starts, np.where(self.keys[at] == keys, self.starts[at + 1] - starts, 0)
+
     def each_key(self) -> UInt32:
         """The key of every posting."""
         return np.repeat(self.keys, np.diff(self.starts))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from engrams.arithmetic import ranges
 from engrams.index.codes import Tables
 from engrams.index.postings import Segment, Tail, gather
 from engrams.index.vectors import Vectors
@@ -67,21 +68,27 @@ class Snapshot:
         last = np.flatnonzero(self.tail.terms == key)
         return gather(parts, self.tail.rows[last], self.tail.counts[last])
 
-    def rows_with_piece(self, piece: int) -> Int32:
-        """Indices, ascending, of the rows that hold a word piece."""
-        key = np.uint32(piece)
-        parts, first = [], 0
+    def rows_with_pieces(self, pieces: Int64) -> tuple[Int32, Int64]:
+        """(indices of rows, places in `pieces`), each [m]: a pair for each row that holds one of some word pieces (distinct).
+
+        What one row holds comes in the order of `pieces`.
+        """
+        rows, places, first = [], [], 0
         for segment in self.segments:
             offsets = self.offsets[first : first + segment.size + 1]
             look_up = segment.pieces(self.pieces[offsets[0] : offsets[-1]], offsets)
-            where = look_up.find(key)
-            if where.stop > where.start:
-                parts.append((first, look_up, where))
+            starts, lengths = look_up.find_all(pieces.astype(np.uint32))
+            rows.append(look_up.rows[ranges(starts, lengths)].astype(np.int32) + np.int32(first))
+            places.append(np.repeat(np.arange(len(pieces)), lengths))
             first += segment.size
         begin = self.offsets[first]
-        places = np.flatnonzero(self.pieces[begin:] == np.uint16(piece)) + begin
-        rows = np.searchsorted(self.offsets, places, side="right") - 1
-        return gather(parts, rows.astype(np.int32), np.zeros(len(rows), np.uint8))[0]
+        for place, piece in enumerate(pieces.tolist() if begin < len(self.pieces) else ()):
+            held = np.flatnonzero(self.pieces[begin:] == np.uint16(piece)) + begin
+            rows.append((np.searchsorted(self.offsets, held, side="right") - 1).astype(np.int32))
+            places.append(np.full(len(held), place))
+        if not rows:
+            return np.empty(0, np.int32), np.empty(0, np.int64)
+        return np.concatenate(rows), np.concatenate(places)
 
     def names(self) -> tuple[Int32, UInt32]:
         """(rows, hashes of names), each [m]: terms with count 0, from all segments and the tail."""

@@ -45,8 +45,11 @@ class View(Protocol):
         """(indices ascending, counts) of the rows that hold a term; empty arrays where none does."""
         ...
 
-    def rows_with_piece(self, piece: int) -> Int32:
-        """Indices, ascending, of the rows that hold a word piece."""
+    def rows_with_pieces(self, pieces: Int64) -> tuple[Int32, Int64]:
+        """(indices of rows, places in `pieces`), each [m]: a pair for each row that holds one of some word pieces (distinct).
+
+        What one row holds comes in the order of `pieces`.
+        """
         ...
 
     def names(self) -> tuple[Int32, UInt32]:

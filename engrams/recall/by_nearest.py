@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from engrams.arithmetic import moments, standardise
+from engrams.arithmetic import standardise
 from engrams.errors import BadSetting
 from engrams.ports import Float32, View
 from engrams.recall.by_meaning import SAMPLE, evenly
@@ -51,8 +52,8 @@ class NearestVectors(Step[Found, Summed]):
         if view.size <= self.exact or run.embedder is None:
             return self.otherwise(value, run)
         fingerprint = run.embedder.fingerprint
-        sample, share = once(view, ("vectors of a sample", fingerprint), lambda: _sample(view, fingerprint))
-        if share < self.covered:
+        spread = once(view, ("spread of a sample", fingerprint), lambda: Spread.of(view, fingerprint))
+        if spread.share < self.covered:
             return self.otherwise(value, run)
         asked = run.embedder.embed([value.question.text or value.query.text])[0]
         found = view.nearest(fingerprint, asked, PER_EVENT * (value.query.limit or self.k))
@@ -60,15 +61,40 @@ class NearestVectors(Step[Found, Summed]):
             return self.otherwise(value, run)
         order = np.argsort(found[0])
         rows, cosines = found[0][order], found[1][order]
-        scores = standardise(cosines, *moments(np.einsum("nd,d->n", sample, asked)))
+        scores = standardise(cosines, *spread.moments(asked))
         return Summed(value.query, view, rows, ("dense",), scores[np.newaxis], scores)
 
 
-def _sample(view: View, fingerprint: str) -> tuple[Float32, float]:
-    """The vectors of some rows, float32[<= n, d], and what share of these rows has one; 0 where no row has."""
-    vectors = view.vectors(fingerprint)
-    if vectors is None:
-        return np.empty((0, 0), dtype=np.float32), 0.0
-    some = vectors[evenly(view, SAMPLE)]
-    there = some.any(axis=1)
-    return some[there], float(there.mean())
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Where vectors lie: their `mean` float32[d] and `covariance` float32[d, d], of some of the rows; `share` of these has a vector.
+
+    With them mean and deviation of a question's cosines are a product of a matrix as small as one for every question, and the
+    same as of the cosines themselves.
+    """
+
+    mean: Float32
+    covariance: Float32
+    share: float
+
+    @classmethod
+    def of(cls, view: View, fingerprint: str) -> Spread:
+        """Of a view; a share of 0 where no row has a vector."""
+        vectors = view.vectors(fingerprint)
+        if vectors is None:
+            return cls(np.empty(0, dtype=np.float32), np.empty((0, 0), dtype=np.float32), 0.0)
+        some = vectors[evenly(view, SAMPLE)]
+        there = some.any(axis=1)
+        held = some[there].astype(np.float64)
+        if not len(held):
+            return cls(np.empty(0, dtype=np.float32), np.empty((0, 0), dtype=np.float32), 0.0)
+        mean = held.mean(axis=0)
+        apart = held - mean
+        covariance = apart.T @ apart / len(held)
+        return cls(mean.astype(np.float32), covariance.astype(np.float32), float(there.mean()))
+
+    def moments(self, asked: Float32) -> tuple[float, float]:
+        """Mean and deviation of the cosines of the sample with a question, float32[d]."""
+        # Not by BLAS, whose threads cost more than so small a product.
+        spread = np.einsum("d,d->", np.einsum("de,e->d", self.covariance, asked), asked)
+        return float(np.einsum("d,d->", self.mean, asked)), math.sqrt(max(float(spread), 0.0))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from engrams.arithmetic import Indices, distinct, moments
 from engrams.errors import BadSetting
 from engrams.ports import Float32, Int64, UInt16, View
-from engrams.recall.by_meaning import SAMPLE, evenly
+from engrams.recall.by_meaning import SAMPLE, in_threes
 from engrams.recall.by_words import reach
 from engrams.recall.derived import beside, once, threads_in_a_row
 from engrams.recall.found import Found, Signal
@@ -138,7 +138,7 @@ class Sample:
         vectors = view.vectors(fingerprint)
         if vectors is None:
             return None
-        some = evenly(view, SAMPLE)
+        some = in_threes(view, SAMPLE)
         there = vectors[some].any(axis=1)
         around = Around.of(view, some[there])
         return cls(some[there], around, vectors[around.needed], float(there.mean()))

@@ -166,7 +166,12 @@ def payload_from(text: str | None) -> Payload | None:
 
 def texts_from(text: str | None) -> tuple[str, ...]:
     """The texts of a JSON list."""
-    return () if text is None else tuple(json.loads(text))
+    if text is None:
+        return ()
+    # Mostly the one id of a source: without a parser in a twentieth of the time, and a search reads dozens.
+    if text.count('"') == 2 and "\\" not in text and text[:2] == '["' and text[-2:] == '"]':
+        return (text[2:-2],)
+    return tuple(json.loads(text))
 
 
 def receipt_row(receipt: Receipt) -> list[Json]:

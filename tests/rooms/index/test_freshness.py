@@ -51,7 +51,7 @@ def test_a_store_without_rows_gives_an_empty_view(index: NamespaceIndex) -> None
     view = index.view(HOME)
     assert (view.size, view.threads, view.allowed, view.speakers) == (0, 0, None, ())
     assert view.offsets.tolist() == [0]
-    assert view.rows_with_piece(1).tolist() == []
+    assert view.rows_with_pieces(np.array([1]))[0].tolist() == []
     assert [a.tolist() for a in view.postings(1)] == [[], []]
     assert view.vectors("m") is None
 
@@ -214,7 +214,7 @@ def test_threads_share_one_index(store: FakeStore, index: NamespaceIndex) -> Non
     def whole(view: Snapshot) -> bool:
         ends = view.offsets[-1] == len(view.pieces) and len(view.following) == view.size
         linked = bool((view.following[:-1] == np.arange(1, view.size)).all())
-        return ends and linked and len(view.rows_with_piece(25)) == view.size
+        return ends and linked and len(view.rows_with_pieces(np.array([25]))[0]) == view.size
 
     def read() -> None:
         size = 0

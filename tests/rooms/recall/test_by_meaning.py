@@ -9,7 +9,7 @@ import pytest
 
 from engrams.errors import BadSetting
 from engrams.recall import by_meaning
-from engrams.recall.by_meaning import StaticMaxSim
+from engrams.recall.by_meaning import StaticMaxSim, in_threes
 from tests.rooms.recall.views import HandView, Turn, found, run
 
 VIEW = HandView(
@@ -45,8 +45,16 @@ def test_fewer_candidates_get_the_same_values(monkeypatch: pytest.MonkeyPatch) -
     some = StaticMaxSim()(found(VIEW, pieces=(0, 3)).narrowed(rows), run(VIEW))
     for name in ("meaning", "meaning nearby"):
         assert some.signals[name].values.tolist() == whole.signals[name].values[rows].tolist()
-    # Mean and deviation come from the sample, rows 0 and 2.
-    assert some.signals["meaning"].mean == pytest.approx((0.8 * RARE_0 + RARE_3) / 2)
+    # Mean and deviation come from the sample, rows 0, 1 and 2.
+    assert some.signals["meaning"].mean == pytest.approx((0.8 * RARE_0 + 0 + RARE_3) / 3)
+
+
+def test_a_sample_is_threes_of_neighbours_at_even_distances() -> None:
+    view = HandView([Turn()] * 20)
+    assert in_threes(view, 6).tolist() == [0, 1, 2, 10, 11, 12]
+    assert in_threes(view, 20).tolist() == list(range(20))
+    assert in_threes(HandView([Turn()] * 3), 1).tolist() == [0, 1, 2]
+    assert in_threes(HandView([]), 5).tolist() == []
 
 
 def test_a_question_without_pieces_says_nothing() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from engrams.errors import BadSetting
+from engrams.recall.by_nearest import Spread
 from engrams.recall.by_vectors import NAMES, DenseScores, best_of_thread, nearby
 from engrams.recall.found import Signal
 from engrams.recall.fuse import FuseByRank
@@ -94,3 +96,12 @@ def test_ranks_are_fused_by_their_reciprocals() -> None:
         FuseByRank(("missing",))(value, run(view))
     with pytest.raises(BadSetting, match="k"):
         FuseByRank(("a",), k=-1)
+
+
+def test_mean_and_deviation_of_cosines_follow_from_where_the_vectors_lie() -> None:
+    spread = Spread.of(Embedded((1, 0), (0, 1), (0, 0), (0.6, 0.8)), "hand")
+    # Rows that have a vector: cosines with (0.8, 0.6) are 0.8, 0.6 and 0.96.
+    mean, deviation = spread.moments(np.array([0.8, 0.6], dtype=np.float32))
+    assert (spread.share, mean) == pytest.approx((0.75, 2.36 / 3))
+    assert deviation == pytest.approx(math.sqrt((0.8**2 + 0.6**2 + 0.96**2) / 3 - (2.36 / 3) ** 2), rel=1e-4)
+    assert Spread.of(HandView([Turn()]), "any").share == 0

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from engrams.dates import Span
-from engrams.ports import Bool, Float32, Int32, UInt16
+from engrams.ports import Bool, Float32, Int32, Int64, UInt16
 from engrams.recall.found import Found, Question
 from engrams.records import Engram, EngramId, Query, Row
 from engrams.step import Run
@@ -81,8 +81,11 @@ class HandView:
         held = [(i, n) for i, n in held if n]
         return np.array([i for i, _ in held], np.int32), np.array([n for _, n in held], np.float32)
 
-    def rows_with_piece(self, piece: int) -> Int32:
-        return np.array([i for i, t in enumerate(self.turns) if piece in t.pieces], np.int32)
+    def rows_with_pieces(self, pieces: Int64) -> tuple[Int32, Int64]:
+        held = [
+            (i, at) for i, t in enumerate(self.turns) for at, p in enumerate(pieces.tolist()) if p in t.pieces
+        ]
+        return np.array([i for i, _ in held], np.int32), np.array([at for _, at in held], np.int64)
 
     def vectors(self, fingerprint: str) -> Float32 | None:
         return None
