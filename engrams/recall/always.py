@@ -25,13 +25,15 @@ ALWAYS = "always"
 class Preface(Step[Ranked[Engram], Ranked[Engram]]):
     """Puts the engrams of `kinds` and of `grain` (metadata; "" any) first, whatever was asked; it composes, and ranks nothing.
 
-    With `marked` only those that have a number of at least 0 under that key of their metadata.
+    With `marked` only those that have a number of at least 0 under that key of their metadata; with `find` only those that it gives for the
+    question.
 
     With `newest` (>= 0) only the last so many by when they were said, the latest first; 0: all. One of more than `whole_until` tokens
     (>= 0; 0: no bound) is given as its summary (`summary` in its metadata), where it has one. Signal `always`.
 
     Source: MemoryBank (Zhong et al. 2023): the portrait and the summary of all stand in every prompt; SCM (Wang et al. 2023), flash
-    memory: the last turn does; MemOS (Li et al. 2025): what was activated does.
+    memory: the last turn does; MemOS (Li et al. 2025): what was activated does; Second Me (Wei et al.
+    2025): the facets of a person nearest to the question do.
     """
 
     composes: ClassVar[bool] = True
@@ -41,6 +43,7 @@ class Preface(Step[Ranked[Engram], Ranked[Engram]]):
     newest: int = 0
     whole_until: int = 0
     marked: str = ""
+    find: Step[Query, Ranked[Engram]] | None = None
 
     def __post_init__(self) -> None:
         for name in ("newest", "whole_until"):
@@ -49,10 +52,9 @@ class Preface(Step[Ranked[Engram], Ranked[Engram]]):
 
     def __call__(self, value: Ranked[Engram], run: Run) -> Ranked[Engram]:
         """Fetches and puts first."""
-        found = self._newest(value.query, run) if self.newest else self._all(value.query, run)
         blocks = [
             e
-            for e in found
+            for e in self._found(value.query, run)
             if (not self.grain or e.metadata.get("grain") == self.grain) and may_see(value.query, e)
         ]
         ids = {e.id for e in blocks}
@@ -64,6 +66,12 @@ class Preface(Step[Ranked[Engram], Ranked[Engram]]):
                 *(s for s in value.items if s.item.id not in ids),
             ),
         )
+
+    def _found(self, query: Query, run: Run) -> list[Engram]:
+        if self.find is not None:
+            given = self.find(replace(query, limit=None), run)
+            return [s.item for s in given.items if s.item.kind in self.kinds]
+        return self._newest(query, run) if self.newest else self._all(query, run)
 
     def _all(self, query: Query, run: Run) -> list[Engram]:
         marks = {f"metadata.{self.marked}": {"gte": 0}} if self.marked else None
