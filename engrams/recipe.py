@@ -146,6 +146,12 @@ class Recipe:
         unit = f" unit={self.unit}" if self.unit else ""
         return hashlib.sha256(f"{self!r}{unit}".encode()).hexdigest()[:12]
 
+    def svg(self) -> str:
+        """The chains as a picture, an SVG file's text; made from the steps alone."""
+        from engrams.drawing import drawing  # who runs a recipe draws none
+
+        return drawing(self.name, self.chains())
+
     def card(self) -> str:
         """The recipe on one screen: paper, chains with parameters, needs, departures."""
         lines = [f"{self.name} ({self.fingerprint()})", f"  {self.summary}"] if self.summary else [self.name]

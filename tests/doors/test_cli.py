@@ -275,6 +275,8 @@ def test_recipes_are_named_and_shown(engrams: Engrams) -> None:
     assert "engrams" in names
     assert [row[0] for row in engrams("recipes").rows] == names
     assert engrams("recipes", "show", "engrams").out.startswith("engrams")
+    picture = engrams("recipes", "show", "engrams", "--svg").out
+    assert picture.startswith("<svg ") and picture.rstrip().endswith("</svg>") and "WordScores" in picture
     wrong = engrams("recipes", "show", "engram")
     assert wrong.code == 2
     assert "did you mean 'engrams'" in wrong.err

@@ -47,7 +47,8 @@ def recipes(context: click.Context) -> None:
 
 @command
 @click.argument("name")
-def show(call: Call, /, name: str) -> None:
+@click.option("--svg", is_flag=True, help="A picture of its chains, as the text of an SVG file.")
+def show(call: Call, /, name: str, svg: bool) -> None:
     """The card of a recipe, also of one of your own (FILE.py:NAME).
 
     Paper, steps with their parameters, and how it differs from the paper.
@@ -55,7 +56,9 @@ def show(call: Call, /, name: str) -> None:
     from engrams.memory import Memory
 
     recipe = Memory.find_recipe(name)
-    if call.out.as_json:
+    if svg:
+        call.out.line(recipe.svg().rstrip("\n"))
+    elif call.out.as_json:
         call.out.json(
             {
                 "name": recipe.name,
