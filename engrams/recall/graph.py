@@ -85,7 +85,8 @@ class GraphScores(Step[Found, Found]):
     finds what the question does not say: the passage about the mayor of the town that it does say. Among dialogue,
     where a name stands in a turn by chance, and where no names were noted, the signal is 0.
 
-    About 1 ms for 1,000 to 2,000 passages, 2 for 5,000, 5 for 10,000. Up to `exact` (>= 0) rows the graph is that of all, also where few are candidates; above,
+    About 1 ms for 1,000 to 2,000 passages, 2 for 5,000, 5 for 10,000. Up to `exact` (>= 0) rows the graph is that of all, also
+    where few are candidates; above,
     that of the candidates alone.
 
     Source: HippoRAG 2 (Gutiérrez et al. 2025), section 3, damping from section 4; seeds from passages alone and the
