@@ -84,6 +84,15 @@ class BlockLayer:
             raise BadSetting("layer", self.lengths, "heads of one length", "kv")
         return torch.stack(self.head_keys()), torch.stack(self.head_values())
 
+    def to(self, device: Any) -> BlockLayer:
+        """The same on another device."""
+        thin = self.thin
+        if thin is not None:
+            thin = Thin(thin.keys.to(device), thin.channels.to(device), thin.lengths)
+        bias = None if self.bias is None else self.bias.to(device)
+        keys, values = self.keys.to(device), self.values.to(device)
+        return BlockLayer(keys, values, self.positions.to(device), self.lengths, bias, thin)
+
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor of this layer by name, as it lies in memory."""
         found = {"k": self.keys, "v": self.values, "p": self.positions}
@@ -163,8 +172,8 @@ class Block:
         """Key-value pairs held, over layers and heads."""
         return sum(sum(layer.lengths) for layer in self.layers)
 
-    def piece(self) -> Piece:
-        """This block as the ways of reuse take it.
+    def piece(self, device: Any = "cpu") -> Piece:
+        """This block as the ways of reuse take it, on a device.
 
         Raises:
             BadSetting: it was compressed; entries stand where they stood and cannot be moved or computed anew.
@@ -172,9 +181,8 @@ class Block:
         if not self.whole:
             raise BadSetting("block", dict(self.made), "a block that was not compressed", "compose")
         steps = torch.arange(self.start, self.start + len(self.tokens))
-        return Piece(
-            torch.tensor(self.tokens), steps, tuple(layer.dense() for layer in self.layers), self.behind
-        )
+        layers = tuple(layer.to(device).dense() for layer in self.layers)
+        return Piece(torch.tensor(self.tokens, device=device), steps.to(device), layers, self.behind)
 
     def keep(self, kept: Kept, made: Mapping[str, Any]) -> Block:
         """A smaller block with what a policy keeps; freed for good, since nothing of the rest is held.
