@@ -27,6 +27,11 @@ NAME = "engrams-ragged"
 WATCH = "engrams_watch"
 #: Told of each layer: its number, queries float[B, G·H, n, D], keys and values float[B, H, T, D], the scale of the logits.
 Watch = Callable[[int, Tensor, Tensor, Tensor, float], None]
+#: The keyword argument that hands over a `Choose`.
+CHOOSE = "engrams_choose"
+#: Asked at each layer which places may be attended to: its number, queries, keys and scale as above, and which places could be
+#: at all, bool[n, T]. Answers with bool[B or 1, 1, n, T] or None for all of them.
+Choose = Callable[[int, Tensor, Tensor, float, Tensor], Tensor | None]
 
 
 @contextmanager
@@ -63,18 +68,22 @@ def attend(
     float[B, n, G·H, D], as transformers wants it.
     """
     scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    asked, held = query.shape[2], key.shape[2]
+    plain = key[..., : query.shape[-1]]
     watch: Watch | None = kwargs.get(WATCH)
     if watch is not None:
-        watch(module.layer_idx, query, key[..., : query.shape[-1]], value, scale)
+        watch(module.layer_idx, query, plain, value, scale)
+    mask = attention_mask
+    choose: Choose | None = kwargs.get(CHOOSE)
+    if mask is None and (asked > 1 or choose is not None):
+        mask = torch.ones(asked, held, dtype=torch.bool, device=query.device).tril(held - asked)
+        chosen = None if choose is None else choose(module.layer_idx, query, plain, scale, mask)
+        mask = mask if chosen is None else mask & chosen
     if key.shape[-1] == query.shape[-1] + 1:
         one = query.new_full((*query.shape[:-1], 1), 1 / scale)
         query = torch.cat((query, one), -1)
     groups = query.shape[1] // key.shape[1]
     key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    asked, held = query.shape[2], key.shape[2]
-    mask = attention_mask
-    if mask is None and asked > 1:
-        mask = torch.ones(asked, held, dtype=torch.bool, device=query.device).tril(held - asked)
     out = scaled_dot_product_attention(
         query, key, value, mask, dropout if module.training else 0.0, scale=scale
     )
@@ -134,18 +143,3 @@ def seen_of(
     held = torch.arange(layers[0].keys.shape[1]) if positions is None else positions
     device = layers[0].keys.device
     return Seen(layers, held.to(device), at.to(device), Rotary.of(model).frequencies.to(device))
-
-
-def logits(seen: Seen, layer: int) -> Tensor:
-    """Scaled products of queries and keys of a layer, float[H, G, W, T]; -inf where the key is later than the query."""
-    held = seen.layers[layer]
-    heads, _, width = held.keys.shape
-    queries = held.queries.reshape(heads, -1, held.queries.shape[1], width)
-    products = torch.einsum("hgwd,htd->hgwt", queries.float(), held.keys.float()) * width**-0.5
-    later = seen.positions[None, :] > seen.asked[:, None]
-    return products.masked_fill(later, float("-inf"))
-
-
-def weights(seen: Seen, layer: int) -> Tensor:
-    """What the queries of a layer attend to: float[H, G, W, T], each query's weights with sum 1."""
-    return logits(seen, layer).softmax(-1)

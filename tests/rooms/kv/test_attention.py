@@ -10,8 +10,9 @@ import torch
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from engrams.errors import BadSetting
-from engrams.kv.attention import attend, ragged, read, weights
+from engrams.kv.attention import attend, ragged, read
 from engrams.kv.block import Block, BlockLayer
+from engrams.kv.policies.scoring import weights
 from engrams.kv.policy import Kept, KeptLayer
 from engrams.kv.ragged import RaggedCache, side_by_side
 
