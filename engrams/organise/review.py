@@ -93,6 +93,7 @@ def _apply(
             content=ruling.text,
             sources=tuple(dict.fromkeys(s for e in chosen for s in e.sources)),
             occurred_at=last.occurred_at,
+            metadata={**kept.metadata, **({"tags": tags} if (tags := _tags(chosen)) else {})},
         )
         if kept.id in made:
             made[kept.id] = one
@@ -106,6 +107,11 @@ def _apply(
         else:
             why = ruling.why or ("merged with another" if kept else "outdated or needless")
             decisions[engram.id] = Decision("DELETE", replace(engram, state="archived"), why, event_id=event)
+
+
+def _tags(engrams: Sequence[Engram]) -> list[str]:
+    """The tags of all, each once."""
+    return list(dict.fromkeys(str(tag) for e in engrams for tag in e.metadata.get("tags", ())))
 
 
 @dataclass(frozen=True)
@@ -151,6 +157,29 @@ class ByHash(Step[Draft, tuple[Group, ...]]):
                 str(place), tuple(sorted(held.values(), key=lambda e: (e.occurred_at, e.sources[:1], e.id)))
             )
             for place, held in sorted(found.items())
+        )
+
+
+@dataclass(frozen=True)
+class ByTag(Step[Draft, tuple[Group, ...]]):
+    """The engrams of `kind` that have a tag in common (metadata `tags`), oldest first, for each tag that a new one has.
+
+    For a consolidate chain, whose draft holds all that stands.
+
+    Source: CAIM (Westhäußer et al. 2025), memory review.
+    """
+
+    kind: str = "thought"
+
+    def __call__(self, value: Draft, run: Run) -> tuple[Group, ...]:
+        """Groups."""
+        held = [e for e in value.engrams if e.kind == self.kind and e.state == "active"]
+        stored = run.store.engrams([e.id for e in held])
+        new = [e for e in held if e.id not in stored or stored[e.id].state != "active"]
+        touched = dict.fromkeys(str(tag) for e in new for tag in e.metadata.get("tags", ()))
+        ordered = sorted(held, key=lambda e: (e.occurred_at, e.sources[:1], e.id))
+        return tuple(
+            Group(tag, tuple(e for e in ordered if tag in e.metadata.get("tags", ()))) for tag in touched
         )
 
 

@@ -93,7 +93,12 @@ class ExtractTopics(Step[Draft, Draft]):
         """
         due = unseen(value, self.of, run)
         asks = [
-            Ask("extract", self.prompt, {"earlier": self._earlier(one), "turns": _numbered(one.new)}, TOPICS)
+            Ask(
+                "extract",
+                self.prompt,
+                {"earlier": self._earlier(one), "turns": numbered_turns(one.new)},
+                TOPICS,
+            )
             for one in due
         ]
         found: list[list[Found]] = [
@@ -359,7 +364,8 @@ def _summary(topic: Engram) -> str:
     return " ".join(topic.keys) or topic.content
 
 
-def _numbered(group: Group) -> str:
+def numbered_turns(group: Group) -> str:
+    """Turns as a model reads them, numbered from 1."""
     shown = (lines(Group(group.key, (e,))) for e in group.engrams)
     return "\n".join(f"{n}. {line}" for n, line in enumerate(shown, start=1))
 

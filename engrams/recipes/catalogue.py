@@ -18,6 +18,7 @@ PLACES: Mapping[str, str] = {
     "full-context": "reference:FULL_CONTEXT",
     "full-context-first": "full_context_first:FULL_CONTEXT_FIRST",
     "a-mem": "a_mem:A_MEM",
+    "caim": "caim:CAIM",
     "hema": "hema:HEMA",
     "hipporag": "hipporag:HIPPORAG",
     "hipporag-2": "hipporag:HIPPORAG_2",
