@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 FIXTURE = Path(__file__).resolve().parents[2] / "fixtures" / "weights"
 
