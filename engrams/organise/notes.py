@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from engrams.records import (
     derived_id,
 )
 from engrams.step import Run, Step
-from engrams.words import STOP_WORDS, words
+from engrams.words import SPACELESS, STOP_WORDS, words
 
 IndexText = Literal["paper", "released"]
 
@@ -54,6 +55,8 @@ EVOLUTION = {
     },
     "required": ["connect", "neighbours"],
 }
+
+_PAIR = re.compile(f"[{SPACELESS}]{{2}}")
 
 
 @dataclass(frozen=True)
@@ -211,8 +214,11 @@ class LinkNeighbours(Step[Draft, Draft]):
 
 
 def keywords(text: str, most: int) -> list[str]:
-    """The content words of a text that stand out: those said most often, among equals the longest, at most `most`."""
-    said = Counter(w for w in words(text) if w not in STOP_WORDS and len(w) > 2)
+    """The content words of a text that stand out: those said most often, among equals the longest, at most `most`.
+
+    Words of one or two letters tell too little; in scripts without spaces two signs are a word.
+    """
+    said = Counter(w for w in words(text) if w not in STOP_WORDS and (len(w) > 2 or _PAIR.fullmatch(w)))
     return sorted(said, key=lambda w: (-said[w], -len(w), w))[:most]
 
 

@@ -109,9 +109,9 @@ class AskTags(Step[Tagged, tuple[str, ...]]):
 
 @dataclass(frozen=True)
 class MatchTags(Step[Tagged, tuple[str, ...]]):
-    """Takes the tags of which the question holds a word, whatever its ending, in place of a model that knows what is about what."""
+    """Takes the tags whose words the question holds, whatever their endings, in place of a model that knows what is about what."""
 
     def __call__(self, value: Tagged, run: Run) -> tuple[str, ...]:
         """Looks."""
         asked = set(terms(value.query.text))
-        return tuple(tag for tag in value.tags if not asked.isdisjoint(terms(tag)))
+        return tuple(tag for tag in value.tags if (said := terms(tag)) and asked.issuperset(said))

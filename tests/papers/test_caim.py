@@ -207,9 +207,18 @@ def test_without_a_model_the_words_of_a_topic_are_its_tags_and_no_vector_is_need
         assert [h.text for h in memory.search("Which boats?", k=9)] == ["I sail the boat The boat sails well"]
         assert memory.context("Who said that?").found is False
         assert memory.context("What soup was it?").found is True
+        assert memory.search("Whose soup plate?", k=9)[0].text.startswith("We cook")
         assert "without a model: TakeThoughts in place of ThinkOver" in memory.recipe.differs
         assert "without a model: MatchTags in place of AskTags" in memory.recipe.differs
         assert memory.recipe.needs == ()
+
+
+def test_without_a_model_tags_are_pairs_of_signs_where_words_have_no_spaces() -> None:
+    with Memory.open(":memory:", "caim", embedder="none", models="none") as memory:
+        memory.add("我们坐帆船。帆船很快。")
+        memory.consolidate()
+        assert "帆船" in thoughts(memory)[0].metadata["tags"]
+        assert [len(memory.search(asked, k=9)) for asked in ("谁有帆船?", "船在哪里?")] == [1, 0]
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:
