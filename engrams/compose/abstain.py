@@ -16,6 +16,9 @@ class NeedConfidence(Step[Ranked[Engram], Ranked[Engram]]):
 
     A search still gives its hits, with the confidence on each. Where no confidence is known, everything passes.
     `least` is chosen so that at most one answerable question in fifty is lost (docs, "How sure is it?").
+
+    No option of `FitBudget`: that chooses by length among what was found; this empties all of it, by one figure for the whole
+    search that only the house recipe works out.
     """
 
     least: float = 0.14

@@ -25,6 +25,9 @@ class AskRawOrSummary(Step[Ranked[Engram], Ranked[Engram]]):
     well is given as that; else it stays raw. If all is still longer than the budget, the lesser of the query's and `tokens` (>= 1),
     raw texts become summaries one by one, the least alike first. One call a hit, two where its text helps; none where all fits.
 
+    No option of `NoteEach` or `FitBudget`: the first writes something new of each hit, the second cuts by rank; this picks
+    between two texts that are there.
+
     Source: SCM (Wang et al. 2023), section 2.3, memory controller, the second question; `get_related_turn` of the authors' code, 2500
     tokens, which never ends where all summaries together are too long: here the budget then leaves out the worst.
     Without a model: nothing is dropped for what it says (`RawOrSummary`).

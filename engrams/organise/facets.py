@@ -151,6 +151,9 @@ class DrawFacets(Step[Draft, Draft]):
     One of a name that stands gets the new description; a facet rests on the notes of its topics. For a consolidate chain, behind the step
     that makes topics.
 
+    No option of `SummariseGroups`: that writes one text a group; facets are named by the model, several topics may give one,
+    and one topic several.
+
     Source: Second Me (Wei et al. 2025), the authors' code, `shades_generator`: shades with the topics they come from, drawn or updated.
     Without a model: the topics of most notes (`LargestTopics`).
     """

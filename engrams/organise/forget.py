@@ -27,6 +27,9 @@ class Forget(Step[Draft, Draft]):
     from the engram's id and the day, so that the same memory forgets the same; `seed` draws anew. What is pinned stays. What
     is archived keeps its history, and its events stand in the journal.
 
+    No option of a limit such as `KeepCapacities`: that keeps the best so many; this draws for each by itself, by its own age
+    and recalls, however many there are.
+
     Source: MemoryBank (Zhong et al. 2023), memory updating; `forget_memory.py` of the authors' code, where a memory is gone for
     good.
     """

@@ -139,6 +139,9 @@ class LeaveOut(Step[Draft, Draft]):
 class JoinSessions(Step[Draft, Draft]):
     """Makes one engram of kind `session` of all messages of each session, found by all of its words.
 
+    No option of `SummariseGroups`: it asks nobody and leaves nothing out; what it makes is all words of a session. None of
+    `GroupRounds`, whose groups are closed when their messages are written, a session when it is consolidated.
+
     Source: MemGAS (2025), the authors' code: the session as one of four grains.
     """
 

@@ -20,6 +20,9 @@ class AddFactKeys(Step[Draft, Draft]):
 
     With `join="merge"` facts and the words themselves are one key; with "replace" the facts alone are, where there are any.
 
+    No option of `ExtractFacts`: that makes engrams of their own of facts; here they make no engram and change by what one is
+    found.
+
     Source: LongMemEval (Wu et al. 2024), section 5.3, key expansion with user facts; `join` as in the authors' code, whose
     "separate" (a key for each fact) is not offered: an engram here is found by one key.
     Without a model: the words that stand out, once more (`AddKeyWords`).

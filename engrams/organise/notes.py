@@ -67,6 +67,9 @@ class WriteNotes(Step[Draft, Draft]):
     `index_text="paper"`, its content with all of these; with "released", context and keywords alone, as the authors' code
     has it until its index is built anew.
 
+    No option of `ExtractFacts`: a note keeps the words as they were said, one for each message, and adds what they are found
+    by; facts are new sentences, any number of them.
+
     Source: A-Mem (Xu et al. 2025), section 3.1, equations 1 to 3; the authors' code for "released".
     Without a model: the words that stand out, and no context (`PlainNotes`).
     """
@@ -138,6 +141,9 @@ class Evolve(Step[Draft, Draft]):
 
     Connected notes get a link `related`; a neighbour's new context and tags are a version of it (EVOLVE), which shows from
     what. A neighbour that the model leaves out stays. One call a note that has neighbours.
+
+    No option of `Reconcile`: its verdicts decide about the new engram; here the new note always stays, and its neighbours
+    change.
 
     Source: A-Mem (Xu et al. 2025), sections 3.2 and 3.3, equations 4 to 7: 5 neighbours. In the authors' code links are places
     in a list, which break when it changes; here they are ids.

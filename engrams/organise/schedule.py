@@ -144,6 +144,9 @@ class Schedule(Step[Draft, Draft]):
     not at all. The last `window` (>= 1) messages of `roles` are what was said; where none is newer than the last time, nothing
     happens. Each memory that comes or goes is a new version (EVOLVE). For a consolidate chain.
 
+    No option of `KeepCapacities`: that ends what is too much in a tier; this brings in, ranks and leaves what working memory
+    holds, and ends nothing.
+
     Source: MemOS (Li et al. 2025), the authors' code: 20 memories, 2 retained, 5 messages, 0.75, 6, and the weights.
     """
 

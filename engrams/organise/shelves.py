@@ -55,6 +55,9 @@ class FileAway(Step[Draft, Draft]):
 
     What it adds is new engrams, what it rewrites or takes away is decided about (UPDATE, DELETE) and keeps its history.
 
+    No option of `Reconcile`: there a judge decides about each new engram against the nearest; here a policy sees all shelves at
+    once and makes what it adds itself.
+
     Source: Mem-alpha (Wang et al. 2025), section 3: core, semantic and episodic memory, written chunk by chunk.
     """
 

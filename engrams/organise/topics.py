@@ -71,6 +71,9 @@ class ExtractTopics(Step[Draft, Draft]):
     looked at before are asked about, with the `recent` (>= 0) before them to be understood by; how far that is stands in an
     engram of kind `reflection`. One call a session that has grown. For a consolidate chain, whose draft holds all that stands.
 
+    No option of `ExtractFacts`: a topic keeps the turns themselves and is only found by its summary, and a turn may stand in
+    several.
+
     Source: RMM (Tan et al., ACL 2025), section 4.2, prospective reflection.
     Without a model: runs of turns between shifts of vocabulary (`SplitTopics`).
     """
@@ -237,6 +240,9 @@ class MergeTopics(Step[Draft, Draft]):
 
     ADD keeps it. MERGE appends its turns to the topic that stands, which is found by the summary of both from then on and
     rests on both (a version that `history` shows). A verdict that names none of them adds.
+
+    No option of `Reconcile`: a merged topic keeps the turns of both and changes its key; `Reconcile` puts one text in the place
+    of another.
 
     Source: RMM (Tan et al., ACL 2025), section 4.2; the paper gives no number of similar memories, 20 is that of its reading.
     """

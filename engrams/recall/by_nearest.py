@@ -27,6 +27,9 @@ class NearestVectors(Step[Found, Summed]):
     The score is that of `DenseScores` in `SumStandardised`: the cosine in standard deviations from the mean, here those
     of a sample. Without an embedder, or while less than `covered` (0..1) of the rows have a vector, `otherwise` is run.
     `k` (>= 1) is how many hits there are rows for; the query's own limit goes first.
+
+    No option of `Nearest`: that looks at every engram of a kind, whatever its writer gave it; this is a short cut for hundreds
+    of thousands of passages, with the scores of `DenseScores` in `SumStandardised`.
     """
 
     otherwise: Step[Found, Summed]

@@ -39,6 +39,8 @@ class FindByTags(Step[Query, Ranked[Engram]]):
     The score is the share of these tags that one has; of equals the newest comes first. The query's own limit goes first.
     Signal `tags`.
 
+    No option of `Nearest`: nothing is compared; a tag is there or not, and what has none of them is not found at all.
+
     Source: CAIM (Westhäußer et al. 2025), memory retrieval; the paper fetches all that have a tag.
     """
 

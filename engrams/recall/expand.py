@@ -23,6 +23,9 @@ KEYWORDS = {
 class AskKeywords(Step[Query, Query]):
     """Asks a model for the words to look a question up by, and looks these up instead; one call.
 
+    No option of `AskNames`: it gives the question in other words to whatever step searches; names begin a walk and are no
+    question.
+
     Source: A-Mem (Xu et al. 2025), the authors' code, where a question is looked up by keywords.
     Without a model: the question itself (`AsAsked`).
     """
@@ -61,6 +64,8 @@ class ExpandLinks(Step[Ranked[Engram], Ranked[Engram]]):
 
     What was found by itself is not added again. A neighbour has the score of the hit it came with, and signal `link`; so
     it stands right behind it. With a query's own limit, that many are added.
+
+    No option of `WalkGraph`: one link far, in the order of the hits, and no score passes on.
 
     Source: A-Mem (Xu et al. 2025), the authors' code: as many linked notes as hits.
     """

@@ -165,7 +165,10 @@ def _synonyms(
 
 @dataclass(frozen=True)
 class NeedSome(Step[Ranked[Engram], Ranked[Engram]]):
-    """Passes on what was found; where that is nothing, the backup of the `OrElse` around it is asked."""
+    """Passes on what was found; where that is nothing, the backup of the `OrElse` around it is asked.
+
+    No option of `OrElse`: that cannot know what is nothing in the type that its branches give.
+    """
 
     def __call__(self, value: Ranked[Engram], run: Run) -> Ranked[Engram]:
         """The same.
@@ -199,6 +202,8 @@ class SeedGraph(Step[Ranked[Engram], Seeded]):
     A phrase weighs the mean, over the facts that have it as subject or object, of the fact's score divided by the number of
     passages that hold the phrase; the `phrases` (>= 1) heaviest stay. A passage weighs its cosine with the question, min-max
     over all passages, times `passage_weight` (>= 0).
+
+    No option of `LinkNames`: that begins at names in the question, this at facts near to it and at all passages.
 
     Source: HippoRAG 2 (Gutiérrez et al. 2025), section 3.2 and the authors' code (`graph_search_with_fact_entities`).
     """

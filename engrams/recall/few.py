@@ -20,6 +20,8 @@ class ByConversations(Step[Query, Ranked[Engram]]):
     A conversation is a session, or what one add brought without one. Those of the whole scope count, whatever a question's filters
     leave of them.
 
+    No option of `OrElse` or `When`: it chooses by how much the memory holds, not by what a step finds, and among three.
+
     Source: ConvoMem (Pakhomov et al. 2025), whose transition points are 30 and 150 conversations.
     """
 

@@ -94,6 +94,9 @@ class RouteGrains(Step[Query, Ranked[Engram]]):
     best nodes start a walk with `damping` (0..1) over the edges of `sessions_of`. `k` (>= 1) sessions; the query's own limit goes
     first. Signal `grains`.
 
+    No option of `FuseByRank` or `SumStandardised`: the weights are worked out for each question from how sure each grain is,
+    and what is ranked are sessions, of which each grain holds another part.
+
     Source: MemGAS (2025), the authors' code (`run_retrieval.py`): temperature 0.2 in its README, 15 seeds, damping 0.1, 30
     candidates.
     """

@@ -27,7 +27,10 @@ K1, B = 1.5, 0.75
 
 @dataclass(frozen=True)
 class AsName(Step[Query, Names]):
-    """Takes the text that is looked up for a name, as it stands."""
+    """Takes the text that is looked up for a name, as it stands.
+
+    No option of `AskNames`: that reads names in a question; here the text is one already.
+    """
 
     def __call__(self, value: Query, run: Run) -> Names:
         """The same."""
@@ -39,6 +42,8 @@ class Around(Step[Names, Ranked[Engram]]):
     """The relations from or to things whose names are at least `min_cosine` (-1..1) close to a name, nearest names first.
 
     At most `most` (>= 1) for each name; scores are the cosines of the names, signal `names`.
+
+    No option of `Nearest`: what is near is the name of a thing, and what is found are the relations at both of its ends.
 
     Source: Mem0 (Chhikara et al. 2025), section 2.2; 0.7 and 100 from the authors' code (v0.1.100).
     """
@@ -123,6 +128,8 @@ class AddRelations(Step[Ranked[Engram], Ranked[Engram]]):
     With `retrieval="released"` those `around` what the question names, by BM25 of their words among each other. With "paper" those and
     all whose vector is at least `least` (-1..1) close to the question's, by that cosine; the paper gives no threshold, 0.7 is
     that of names. What is told twice counts once.
+
+    No option of `Preface`: that puts the same engrams first whatever is asked; these are chosen by the question.
 
     Source: Mem0 (Chhikara et al. 2025), section 2.2; k=5 and BM25 from the authors' code (v0.1.100), where a name is one word.
     """

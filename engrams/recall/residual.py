@@ -126,6 +126,9 @@ class RerankResidual(Step[Ranked[Engram], Ranked[Engram]]):
     `rate` (above 0), over a softmax with `temperature` (above 0). With `noise`, the seed of a generator, Gumbel noise is added before
     the best are taken, the same for the same question; None: none.
 
+    No option of `Rerank`: that moves the weights of signals, this the vectors themselves, by two maps that learn from what is
+    cited.
+
     Source: retrospective reflection of RMM (Tan et al., ACL 2025), section 4.3: 20, 5, 1e-3, 0.5, 0.5.
     """
 

@@ -138,7 +138,10 @@ class Everything(Step[Query, Ranked[Engram]]):
 
 @dataclass(frozen=True)
 class Nothing(Step[Query, Ranked[Engram]]):
-    """Finds nothing, whatever is asked: what an agent without memory has."""
+    """Finds nothing, whatever is asked: what an agent without memory has.
+
+    No option of `Everything` or `Top`: it looks at nothing, so that what a memory costs by being there can be told.
+    """
 
     def __call__(self, value: Query, run: Run) -> Ranked[Engram]:
         """The question, and no items."""

@@ -70,6 +70,8 @@ class MoveOutOfRange(Step[Ranked[Engram], Ranked[Engram]]):
     An item's days are the day it was said and those it speaks of (see `engrams.dates`). The range is widened by `days` (>= 0)
     on both sides. Order and scores stay otherwise; nothing is left out. Where no item lies inside, nothing moves.
 
+    No option of `DateMatch`: that adds to a sum of signals which only the house recipe has; this orders what any ranking gave.
+
     Source: LongMemEval (Wu et al. 2024), section 5.4 and the authors' code: ±2 days, soft. There a model dates the events of each
     session; here the rules that read dates do.
     """
