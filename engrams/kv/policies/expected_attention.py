@@ -61,7 +61,7 @@ class ExpectedAttention:
         """Float[H, T], 0 for the sinks."""
         held = seen.layers[layer]
         heads, tokens, width = held.keys.shape
-        asked = seen.asked >= self.sinks
+        asked = seen.asked >= seen.positions[self.sinks]  # sinks are like no other token
         at = seen.asked[asked]
         plain = Rotary(seen.frequencies).move(held.queries[:, asked].float(), at, torch.zeros_like(at))
         mean = plain.mean(1)
@@ -80,7 +80,8 @@ class ExpectedAttention:
 
 def _mean_turn(seen: Seen, future: int) -> Tensor:
     """The mean rotation of the next `future` positions: float[D, D], for channels i and i + D/2 paired."""
-    steps = torch.arange(seen.tokens, seen.tokens + future, device=seen.frequencies.device)
+    then = int(seen.positions[-1]) + 1
+    steps = torch.arange(then, then + future, device=seen.frequencies.device)
     angles = steps[:, None] * seen.frequencies.float()[None]
     cos, sin = angles.cos().mean(0).diag(), angles.sin().mean(0).diag()
     return torch.cat((torch.cat((cos, -sin), 1), torch.cat((sin, cos), 1)))
