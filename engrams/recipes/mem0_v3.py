@@ -12,11 +12,16 @@ from engrams.prompts import Prompt
 from engrams.recall.additive import ScoreAdditively
 from engrams.recall.nearest import Nearest
 from engrams.recall.question_names import NamesHeld
-from engrams.recipe import Recipe
+from engrams.recipe import Paper, Recipe
 
 MEM0_V3 = Recipe(
     name="mem0-v3",
     summary="Facts that a model adds beside those it is shown; nothing is taken back. Meaning, words and names add up.",
+    paper=Paper(
+        "Mem0, its open-source code since April 2026 (no paper describes it)",
+        2026,
+        "https://github.com/mem0ai/mem0",
+    ),
     write=ExtractFacts(recent=10, prompt=Prompt("facts_additive"), known=Nearest(kinds=("fact",), k=10))
     >> Reconcile(find=Nearest(kinds=("fact",), k=10), judge=RuleVerdicts(additive=True))
     >> NameByCapitals(of="fact")

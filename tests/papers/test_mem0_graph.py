@@ -229,6 +229,17 @@ def test_without_a_model_names_that_follow_each_other_are_related() -> None:
         assert "chat" not in memory.recipe.needs
 
 
+def test_an_erased_message_takes_no_name_of_another_with_it() -> None:
+    with opened(MEM0_GRAPH, REPLIES, WORDS) as (memory, talk):
+        [first, _] = tell(memory, "user: I live in Basel.", "user: Berg drinks tea.")
+        asked = len(talk.asked)
+        memory.delete(first)
+        memory.work()
+        assert relations(memory) == ["Ada drinks tea"]
+        assert sorted(texts(memory, "entity")) == ["Ada", "tea"]
+        assert len(talk.asked) == asked  # nothing had to be derived again
+
+
 def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(BadSetting, match="ending"):
         AskOutdated(ending="FORGET")  # type: ignore[arg-type]
