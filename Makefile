@@ -30,6 +30,7 @@ bench: setup weights ## every number of the README's table anew, from the data i
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/engrams-bench run --vectors build/vectors.db $(ARGS)
 	@$(BIN)/engrams-bench report
 	@$(BIN)/engrams-bench plot
+	@$(BIN)/engrams-bench gallery
 
 weights: setup ## the embedder's weights, built and installed into .venv
 	@scripts/weights

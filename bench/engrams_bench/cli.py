@@ -18,6 +18,7 @@ from engrams_bench.convert import convert
 from engrams_bench.datasets import DATASETS, find
 from engrams_bench.errors import BenchError
 from engrams_bench.folder import data_folder, files_of, require
+from engrams_bench.gallery.command import gallery
 from engrams_bench.hooks import hooks
 from engrams_bench.load.command import load
 from engrams_bench.plots import draw, pictures
@@ -394,6 +395,7 @@ def list_sets(folder: Path | None) -> None:
 cli.add_command(ablate)
 cli.add_command(compare_recipes)
 cli.add_command(confident)
+cli.add_command(gallery)
 cli.add_command(hooks)
 cli.add_command(load)
 cli.add_command(speed)

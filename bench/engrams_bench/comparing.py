@@ -81,8 +81,8 @@ def measured(results: Sequence[Result], wanted: Sequence[str] = ()) -> list[Scor
     return told
 
 
-def pairs(names: Sequence[str], measures: Sequence[Scored]) -> list[Pair]:
-    """Every pair on every measure, and what holds of all that together (Holm over all of them)."""
+def pairs(names: Sequence[str], measures: Sequence[Scored], *, first: bool = False) -> list[Pair]:
+    """Every pair on every measure, and what holds of all that together (Holm over all of them); `first`: those with the first alone."""
     found: list[Pair] = []
     for one in measures:
         means = resampled(one.scores)
@@ -92,7 +92,7 @@ def pairs(names: Sequence[str], measures: Sequence[Scored]) -> list[Pair]:
         ranked = [
             place for place, name in enumerate(names) if one.measure in UNRANKABLE or name not in UNRANKED
         ]
-        for a, b in combinations(ranked, 2):
+        for a, b in (two for two in combinations(ranked, 2) if not first or two[0] == 0):
             gap = means[:, b] - means[:, a]
             found.append(
                 Pair(

@@ -13,8 +13,11 @@ from engrams_bench.printing import percent
 from engrams_bench.results import Result, read
 
 BEGIN = "<!-- engrams-bench: begin. Made by `engrams-bench report`; change the results, not this. -->"
+#: The same for pages that follow from the code, too.
+BEGIN_GALLERY = (
+    "<!-- engrams-bench: begin. Made by `engrams-bench gallery`; change code or results, not this. -->"
+)
 END = "<!-- engrams-bench: end -->"
-_MARKED = re.compile(re.escape(BEGIN) + r".*?" + re.escape(END), re.DOTALL)
 
 #: Rows of a table in this order; every other recipe comes after them by name.
 ORDER = ("none", "bm25", "dense", "hybrid-rrf", "full-context", "engrams")
@@ -160,20 +163,22 @@ def markdown(results: Sequence[Result]) -> str:
     return "\n\n".join(parts)
 
 
-def insert(page: Path, text: str, check: bool) -> bool:
-    """Puts `text` between the markers of a page; whether the page changed.
+def insert(page: Path, text: str, check: bool, begin: str = BEGIN) -> bool:
+    """Puts `text` between the markers of a page; whether the page changed. `begin` is how the first marker reads.
 
     Raises:
         NoMarkers: the page has no markers, or more than one pair.
         Drifted: with `check`, the page says something else; nothing is written.
     """
     old = page.read_text(encoding="utf-8")
-    if len(_MARKED.findall(old)) != 1:
-        raise NoMarkers(f"{page}: needs one pair of lines\n{BEGIN}\n{END}")
-    new = _MARKED.sub(lambda _: f"{BEGIN}\n{text}\n{END}", old)
+    marked = re.compile(re.escape(begin) + r".*?" + re.escape(END), re.DOTALL)
+    if len(marked.findall(old)) != 1:
+        raise NoMarkers(f"{page}: needs one pair of lines\n{begin}\n{END}")
+    new = marked.sub(lambda _: f"{begin}\n{text}\n{END}", old)
     if new == old:
         return False
     if check:
-        raise Drifted(f"{page}: its benchmark table is not what the results say; run `engrams-bench report`")
+        command = "report" if begin == BEGIN else "gallery"
+        raise Drifted(f"{page}: its table is not what the results say; run `engrams-bench {command}`")
     page.write_text(new, encoding="utf-8")
     return True
