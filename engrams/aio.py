@@ -20,6 +20,7 @@ from engrams.lifecycle.container import Exported
 from engrams.lifecycle.feedback import Marks
 from engrams.lifecycle.importing import Imported
 from engrams.lifecycle.jobs import Worked
+from engrams.lifecycle.learning import Weights
 from engrams.lifecycle.looking import Day, Neighbourhood, Timeline
 from engrams.lifecycle.merging import Merged
 from engrams.lifecycle.rebuilding import Rebuilt
@@ -881,6 +882,45 @@ class AsyncMemory:
         """
         return await asyncio.to_thread(self._memory.drop_payload, id)
 
+    async def weights(
+        self,
+        model: object,
+        *,
+        tokenizer: object = None,
+        method: object = "session-lora",
+        reserve: Sequence[Mapping[str, Json]] = (),
+        limits: Mapping[str, float | None] | None = None,
+        seed: int = 0,
+        namespace: str | None = None,
+        user_id: str | None = None,
+    ) -> Weights:
+        """What a model learnt of a namespace, with the adapters that are kept here put on: `write`, `sessions`, `check`, `forget`,
+        `ask`.
+
+        Args:
+            model: a folder with a causal language model as transformers saves it, or such a model; then with its `tokenizer`.
+            method: how sessions become weights, by name (see `Memory.methods`) or as a value.
+            reserve: lessons and texts (`{"text": …}`) that must not change, for replay and for judging.
+            limits: what a write must reach: reliability, generality, locality, earlier (leasts, 0..1), drift (a most); None: any.
+            seed: what is drawn while learning is drawn from it.
+
+        Raises:
+            NeedsExtra: the extra `torch` is not installed.
+            UnknownName: no such method.
+            Mismatch: what is kept here was learnt by the same model and method with other settings.
+        """
+        return await asyncio.to_thread(
+            self._memory.weights,
+            model,
+            tokenizer=tokenizer,
+            method=method,
+            reserve=reserve,
+            limits=limits,
+            seed=seed,
+            namespace=namespace,
+            user_id=user_id,
+        )
+
     async def audit(self, *, limit: int = 100, cursor: str | None = None) -> Page[Mapping[str, Json]]:
         """One page of who did what when, oldest first: seq, at, actor, action, namespace, ids, note, digest; never any text."""
         return await asyncio.to_thread(self._memory.audit, limit=limit, cursor=cursor)
@@ -924,6 +964,8 @@ class AsyncMemory:
         """Makes another key the one that opens this encrypted memory; texts stay as they are."""
         await asyncio.to_thread(self._memory.change_key, new)
 
+    methods = staticmethod(Memory.methods)
+
     @property
     def recipe(self) -> Recipe:
         """The memory system this memory runs."""
@@ -943,6 +985,11 @@ class AsyncMemory:
     def find_recipe(name: str) -> Recipe:
         """The recipe that a name means; see `Memory.find_recipe`."""
         return Memory.find_recipe(name)
+
+    @staticmethod
+    def policies() -> list[Mapping[str, Json]]:
+        """Compression policies and ways of reuse of activation memory; see `Memory.policies`."""
+        return Memory.policies()
 
     async def __aenter__(self) -> AsyncMemory:
         return self

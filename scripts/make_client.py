@@ -19,7 +19,7 @@ ROOM = ROOT / "engrams" / "client"
 LEFT_OUT = frozenset(
     """
     keep_payload payload payloads drop_payload open held_by chat close work reset reembed backup vacuum finish_erasing encrypted_copy change_key
-    export_container restore_container merge_container split_container
+    export_container restore_container merge_container split_container weights
     """.split()
 )
 

@@ -8,9 +8,18 @@ from pathlib import Path
 from typing import Any, cast
 
 from engrams.errors import BadSetting, UsageError
-from engrams.lifecycle import access, access_sealing, auditing, container, merging, payloads, retention
+from engrams.lifecycle import (
+    access,
+    access_sealing,
+    auditing,
+    container,
+    merging,
+    payloads,
+    retention,
+)
 from engrams.lifecycle.access import Key
 from engrams.lifecycle.container import Exported
+from engrams.lifecycle.learning import Weights, cards
 from engrams.lifecycle.merging import Merged
 from engrams.lifecycle.opening import House
 from engrams.lifecycle.retention import Rule
@@ -198,6 +207,56 @@ class Keeping:
         To have it forgotten altogether, erase its sources; to have it no longer offered, `delete` it.
         """
         return payloads.drop(self._house, id)
+
+    # --- what a model learns
+
+    def weights(
+        self,
+        model: object,
+        *,
+        tokenizer: object = None,
+        method: object = "session-lora",
+        reserve: Sequence[Mapping[str, Json]] = (),
+        limits: Mapping[str, float | None] | None = None,
+        seed: int = 0,
+        namespace: str | None = None,
+        user_id: str | None = None,
+    ) -> Weights:
+        """What a model learnt of a namespace, with the adapters that are kept here put on: `write`, `sessions`, `check`, `forget`,
+        `ask`.
+
+        Args:
+            model: a folder with a causal language model as transformers saves it, or such a model; then with its `tokenizer`.
+            method: how sessions become weights, by name (see `Memory.methods`) or as a value.
+            reserve: lessons and texts (`{"text": …}`) that must not change, for replay and for judging.
+            limits: what a write must reach: reliability, generality, locality, earlier (leasts, 0..1), drift (a most); None: any.
+            seed: what is drawn while learning is drawn from it.
+
+        Raises:
+            NeedsExtra: the extra `torch` is not installed.
+            UnknownName: no such method.
+            Mismatch: what is kept here was learnt by the same model and method with other settings.
+        """
+        scope = resolve(Scopes(namespace, user_id), writing=True, default=self._house.namespace)
+        return Weights(
+            self,
+            model,
+            tokenizer=tokenizer,
+            method=method,
+            reserve=reserve,
+            limits=limits,
+            seed=seed,
+            namespace=scope.namespace,
+        )
+
+    @staticmethod
+    def methods() -> list[Mapping[str, Json]]:
+        """The methods of parametric memory, a card each: name, paper, formula, how ours differs, parameters.
+
+        Raises:
+            NeedsExtra: the extra `torch` is not installed.
+        """
+        return cards()
 
     # --- the audit and keys
 
