@@ -11,6 +11,7 @@ from typing import Literal
 from engrams.errors import BadSetting, Denied, UnknownName, UsageError
 from engrams.ingest.messages import normalise
 from engrams.lifecycle import (
+    activating,
     archive,
     comparing,
     consolidating,
@@ -709,6 +710,16 @@ class Memory(Keeping):
         from engrams.lifecycle.finding import found_recipe
 
         return found_recipe(name)
+
+    @staticmethod
+    def policies() -> list[Mapping[str, Json]]:
+        """Compression policies and ways of reuse of activation memory, a card each: kind ("compression", "reuse"), name, paper,
+        differs, needs, and what was measured of it.
+
+        Raises:
+            NeedsExtra: the extra `torch` is not installed.
+        """
+        return activating.policies()
 
     def close(self) -> None:
         """Lets go of the store. What was acknowledged is on disk already."""

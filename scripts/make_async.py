@@ -56,6 +56,11 @@ TAIL = '''
         """The recipe that a name means; see `Memory.find_recipe`."""
         return Memory.find_recipe(name)
 
+    @staticmethod
+    def policies() -> list[Mapping[str, Json]]:
+        """Compression policies and ways of reuse of activation memory; see `Memory.policies`."""
+        return Memory.policies()
+
     async def __aenter__(self) -> AsyncMemory:
         return self
 

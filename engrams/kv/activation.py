@@ -18,6 +18,7 @@ from engrams.kv.block import Block
 from engrams.kv.composing import Composed, compose
 from engrams.kv.files import Packed, Storage, from_bytes, pack, to_bytes, unpack
 from engrams.kv.fingerprint import check, fingerprint
+from engrams.kv.policies.catalogue import find
 from engrams.kv.policy import Policy, Seen, SeenLayer
 from engrams.kv.reuse.method import Reuse
 from engrams.kv.rotary import Rotary
@@ -294,7 +295,7 @@ class ActivationMemory:
         return block, took
 
     def _squeezed(self, block: Block, policy: Policy | str, budget: float) -> Block:
-        chosen = find_policy(policy) if isinstance(policy, str) else policy
+        chosen = find(policy) if isinstance(policy, str) else policy
         if not block.whole:
             raise BadSetting(
                 "block", dict(block.made), "a block that was not compressed (rebuild it)", "compress"
@@ -371,17 +372,6 @@ class ActivationMemory:
         lying = self.shelf.find(_id(handle))
         check(lying.handle.fingerprint, self.fingerprint)
         return lying
-
-
-def find_policy(name: str) -> Policy:
-    """A compression policy by name.
-
-    Raises:
-        UnknownName: none of that name; names the nearest.
-    """
-    from engrams.kv.policies.catalogue import find
-
-    return find(name)
 
 
 def _id(handle: Named) -> str:

@@ -28,7 +28,7 @@ BESIDE_THE_STORE = {
     *("open", "held_by", "chat", "work", "reset", "reembed", "backup", "vacuum", "finish_erasing"),
     *("encrypted_copy", "change_key", "recipe", "location", "embedder", "catalogue", "find_recipe"),
     *("export_container", "restore_container", "merge_container", "split_container"),
-    *("keep_payload", "payload", "payloads", "drop_payload"),
+    *("keep_payload", "payload", "payloads", "drop_payload", "policies", "weights", "methods"),
 }
 KEY, BOAT = "The spare key is under the blue flower pot.", "We bought the boat for six hundred pounds."
 

@@ -30,6 +30,8 @@ def weights(seen: Seen, layer: int) -> Tensor:
 
 def smooth(scores: Tensor, kernel: int) -> Tensor:
     """Mean of each score float[..., T] and its neighbours, `kernel` in all; beyond the ends stand zeros, as SnapKV has it."""
+    if not scores.shape[-1]:
+        return scores
     flat = scores.reshape(-1, 1, scores.shape[-1])
     return avg_pool1d(flat, kernel, stride=1, padding=kernel // 2).reshape(scores.shape)
 

@@ -69,6 +69,8 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "More": {
         "recipes": ("about:recipes", "The memory systems that can be run here."),
+        "kv": ("activating:kv", "What a model computed for texts: policies, blocks."),
+        "weights": ("learning:weights", "What a model learnt: sessions written, checked, forgotten."),
         "up": ("servers:up", "Start a PostgreSQL server of your own, for trying."),
         "completion": ("about:completion", "Print the completion script of bash, zsh or fish."),
         "version": ("about:version", "The version of engrams."),

@@ -1,0 +1,50 @@
+"""What can be done with blocks, by name: compression policies and ways of reuse, with paper and what was measured of them."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from engrams.kv.policies.catalogue import cards as of_compression
+from engrams.kv.reuse.blend import CacheBlend
+from engrams.kv.reuse.chunks import GivenChunks, StalestChunks
+from engrams.kv.reuse.craft import CacheCraft
+from engrams.kv.reuse.edge import Edge
+from engrams.kv.reuse.reference import Concatenate, RandomTokens, RecomputeAll, ReRotate
+
+#: Ways of composing blocks, the papers' first, then the rows they must beat.
+REUSE: tuple[Any, ...] = (
+    CacheBlend,
+    CacheCraft,
+    Edge,
+    StalestChunks,
+    GivenChunks,
+    Concatenate,
+    ReRotate,
+    RandomTokens,
+    RecomputeAll,
+)
+#: Package data: by kind and name, the row that the benchmark measured last on the fixture model.
+MEASURED = "measured.json"
+
+
+def cards() -> list[dict[str, Any]]:
+    """One card each: kind ("compression", "reuse"), name, paper (empty: ours, or a row of reference), differs, needs (what a name
+    alone does not bring) and measured (an object of figures, empty where it was not measured)."""
+    reuse = [
+        {"name": way.name, "paper": way.paper, "differs": list(way.differs), "needs": ""} for way in REUSE
+    ]
+    rows = measured()
+    return [
+        {"kind": kind, **card, "measured": rows.get(kind, {}).get(card["name"], {})}
+        for kind, group in (("compression", of_compression()), ("reuse", reuse))
+        for card in group
+    ]
+
+
+def measured() -> dict[str, Any]:
+    """What the benchmark measured: by kind and name, figures by name. Empty as long as nothing was."""
+    found = files("engrams.kv") / MEASURED
+    rows: dict[str, Any] = json.loads(found.read_text("utf-8")) if found.is_file() else {}
+    return rows
