@@ -18,8 +18,8 @@ ROOM = ROOT / "engrams" / "client"
 #: What is done beside the store, by whoever keeps the server: files, keys of encryption, work of its own.
 LEFT_OUT = frozenset(
     """
-    keep_payload payload payloads drop_payload open held_by chat close work reset reembed backup vacuum finish_erasing encrypted_copy change_key
-    export_container restore_container merge_container split_container weights
+    keep_payload payload payloads drop_payload open held_by chat close work reset reembed backup vacuum finish_erasing
+    encrypted_copy change_key export_container restore_container merge_container split_container weights
     """.split()
 )
 
