@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
+from torch import Tensor
+
 from engrams.errors import BadSetting
 from engrams.kv.reuse.deviation import Choose, Side, compare
 from engrams.kv.reuse.joining import Piece, join
-from engrams.kv.reuse.method import Reused, check_share, count_of, highest
+from engrams.kv.reuse.method import Reused, check_share, count_of, highest, inexact, reused
+from engrams.kv.reuse.passing import recompute
 from engrams.kv.rotary import Rotary
 
 
@@ -57,9 +61,23 @@ class CacheBlend:
     def __call__(self, model: Any, pieces: Sequence[Piece]) -> Reused:
         """Composes; computes all tokens up to the check layer and the chosen ones behind it."""
         joined = join(pieces, Rotary.of(model))
+        found = torch.zeros(len(joined.tokens))
+        chosen = [joined.tokens[:0]]
 
-        def most(share: float) -> Choose:
-            return lambda _, scores: highest(scores, count_of(share, len(joined.tokens)))
+        def most(share: float, first: bool) -> Choose:
+            def choose(places: Tensor, scores: Tensor) -> Tensor:
+                kept = highest(scores, count_of(share, len(joined.tokens)))
+                if first:
+                    found[places] = scores
+                    chosen[0] = places[kept]
+                return kept
 
-        choose = {self.check_layer + i: most(share) for i, share in enumerate(self.filter or (self.ratio,))}
-        return compare(self.name, model, joined, self.side, choose, self.keep_check)
+            return choose
+
+        shares = self.filter or (self.ratio,)
+        choose = {self.check_layer + i: most(share, i == 0) for i, share in enumerate(shares)}
+        passed = compare(model, joined, inexact(joined), self.side, choose, self.keep_check)
+        means = tuple(float(found[begin:end].mean()) for begin, end in joined.spans)
+        if self.keep_check:
+            return reused(self.name, joined, passed, pieces=means)
+        return reused(self.name, joined, recompute(model, joined, chosen[0]), passed, means)

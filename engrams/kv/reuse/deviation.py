@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from engrams.errors import BadSetting
 from engrams.kv.reuse.joining import Joined, Layer
-from engrams.kv.reuse.method import Reused, inexact, reused
-from engrams.kv.reuse.passing import Narrow, recompute
+from engrams.kv.reuse.passing import Narrow, Passed, recompute
 
 #: What is compared: keys as LMCache does, values as the authors' first code did.
 Side = Literal["keys", "values"]
@@ -26,48 +24,31 @@ def deviations(stale: Layer, fresh: Layer, side: Side) -> Tensor:
 
 
 def compare(
-    name: str, model: Any, joined: Joined, side: Side, choose: Mapping[int, Choose], keep: bool
-) -> Reused:
-    """Computes all tokens that are not exact in the first layers, and behind a layer of `choose` only those it chooses.
+    model: Any, joined: Joined, places: Tensor, side: Side, choose: Mapping[int, Choose], go_on: bool
+) -> Passed:
+    """Computes tokens in the first layers, and behind a layer of `choose` only those that it chooses.
 
     Args:
-        name: of the method, for its report.
         model: as `recompute` takes it.
         joined: what was composed.
+        places: int64[n], ascending: who is computed in the first layers.
         side: what is compared.
-        choose: for a layer's number, who goes on behind it; the first of them is the check layer, whose mean deviation over
-            each piece stands in the report.
-        keep: the layers up to the check layer stay fresh for all tokens. Without it one layer may choose, and a second pass
-            computes the chosen tokens from the first layer on.
+        choose: for a layer's number, who goes on behind it.
+        go_on: without it the pass ends with the first layer that chooses: it was only a look.
 
     Raises:
-        BadSetting: a check layer that the model lacks, or several layers that choose without `keep`.
+        BadSetting: a layer that the model lacks, or several that choose in a pass that is only a look.
     """
-    check = min(choose)
-    if check < 0 or max(choose) >= len(joined.layers):
-        raise BadSetting(
-            "check_layer", check, f"a layer below {len(joined.layers)}, with all that choose", name
-        )
-    if not keep and len(choose) > 1:
-        raise BadSetting("filter", len(choose), "one choice where the check layers are not kept", name)
-    found = torch.zeros(len(joined.tokens))
-    chosen: dict[int, Tensor] = {}
+    if min(choose) < 0 or max(choose) >= len(joined.layers):
+        raise BadSetting("check_layer", min(choose), f"layers from 0 to {len(joined.layers) - 1}", "compare")
+    if not go_on and len(choose) > 1:
+        raise BadSetting("filter", len(choose), "one choice where the check layers are not kept", "compare")
 
-    def narrowing(go_on: Choose) -> Narrow:
-        def rows(layer: int, places: Tensor, stale: Layer, fresh: Layer) -> Tensor:
-            scores = deviations(stale, fresh, side)
-            if layer == check:
-                found[places] = scores
-            kept = go_on(places, scores)
-            chosen[layer] = places[kept]
-            return kept if keep else kept[:0]
+    def narrowing(chooses: Choose) -> Narrow:
+        def rows(_: int, compared: Tensor, stale: Layer, fresh: Layer) -> Tensor:
+            kept = chooses(compared, deviations(stale, fresh, side))
+            return kept if go_on else kept[:0]
 
         return rows
 
-    narrow = {layer: narrowing(go_on) for layer, go_on in choose.items()}
-    first = recompute(model, joined, inexact(joined), narrow=narrow)
-    pieces = tuple(float(found[begin:end].mean()) for begin, end in joined.spans)
-    if keep:
-        return reused(name, joined, first, pieces=pieces)
-    second = recompute(model, joined, chosen.get(check, inexact(joined)[:0]))
-    return reused(name, joined, second, first, pieces)
+    return recompute(model, joined, places, narrow={layer: narrowing(c) for layer, c in choose.items()})

@@ -14,6 +14,7 @@ from engrams.kv.reuse.deviation import deviations
 from engrams.kv.reuse.edge import Edge
 from engrams.kv.reuse.joining import Layer, Piece, join
 from engrams.kv.reuse.method import Reuse
+from engrams.kv.reuse.passing import recompute
 from engrams.kv.reuse.reference import Concatenate, RandomTokens, RecomputeAll, ReRotate
 from engrams.kv.rotary import Rotary
 from tests.rooms.kv.readers import TEXT, Reader, distance
@@ -29,6 +30,7 @@ METHODS = (
     CacheBlend(filter=(0.4, 0.3, 0.1)),
     CacheBlend(keep_check=False),
     StalestChunks(),
+    StalestChunks(tail=0.5),
     GivenChunks((3,)),
 )
 
@@ -129,20 +131,36 @@ def test_edges_are_the_first_tokens_of_each_piece(reader: Reader, pieces: list[P
     assert Edge(ratio=0.0)(reader.model, pieces).report.token_layers == 0
 
 
-def test_the_stalest_chunk_is_the_one_that_deviates_most_on_average(
+def test_the_stalest_chunk_is_the_one_that_deviates_most(
     reader: Reader, pieces: list[Piece], whole: tuple[Layer, ...]
 ) -> None:
     composed = StalestChunks(count=1)(reader.model, pieces)
     away = distances(reader, pieces, whole, 1, 0)
-    third = bool(away[6:10].mean() > away[10:].mean())
+    medians = away[6:10].median(), away[10:].median()
+    third = bool(medians[0] > medians[1])
     expected = (6, 7, 8, 9) if third else (10, 11, 12, 13, 14, 15)
     assert composed.report.fresh[2:] == (expected, expected)
     assert composed.report.computed == (10, 10, len(expected), len(expected))
-    alone = StalestChunks(count=1, keep_check=False)(reader.model, pieces).report
-    assert alone.fresh == (expected,) * 4
-    assert alone.computed == (10 + len(expected),) * 2 + (len(expected),) * 2
+    assert composed.report.pieces == pytest.approx((0, 0, *map(float, medians)), rel=1e-3)
     assert distance(StalestChunks(count=9)(reader.model, pieces).layers, whole) < 1e-5
     assert StalestChunks(count=0)(reader.model, pieces).report.computed == (10, 10, 0, 0)
+
+
+def test_a_look_at_some_tokens_costs_less(reader: Reader, pieces: list[Piece]) -> None:
+    """The last third of the two pieces: places 8 and 9, 14 and 15. The chosen piece is computed from the first layer on."""
+    composed = StalestChunks(count=1, tail=1 / 3)(reader.model, pieces)
+    chosen = composed.report.fresh[0]
+    assert chosen in ((6, 7, 8, 9), (10, 11, 12, 13, 14, 15))
+    assert composed.report.fresh == (chosen,) * 4
+    assert composed.report.computed == (4 + len(chosen), 4 + len(chosen), len(chosen), len(chosen))
+    looked_at = recompute(reader.model, join(pieces, Rotary.of(reader.model)), torch.tensor([8, 9, 14, 15]))
+    stale = join(pieces, Rotary.of(reader.model))
+    away = deviations(stale.layers[1], looked_at.layers[1], "keys")
+    medians = away[[8, 9]].median(), away[[14, 15]].median()
+    assert (chosen[0] == 6) == bool(medians[0] > medians[1])
+    assert composed.report.pieces == pytest.approx((0, 0, *map(float, medians)), rel=1e-3)
+    given = GivenChunks((2 if chosen[0] == 6 else 3,))(reader.model, pieces)
+    assert distance(composed.layers, given.layers) == 0
 
 
 def test_given_chunks_are_computed_and_exact_ones_are_not(
@@ -189,6 +207,7 @@ def test_settings_out_of_range_are_refused(reader: Reader, pieces: list[Piece]) 
         lambda: RandomTokens(ratio=2),
         lambda: StalestChunks(count=-1),
         lambda: StalestChunks(check_layer=-1),
+        lambda: StalestChunks(tail=0),
         lambda: CacheBlend(check_layer=4)(reader.model, pieces),
         lambda: CacheBlend(check_layer=2, filter=(0.4, 0.3, 0.2))(reader.model, pieces),
         lambda: CacheBlend(filter=(0.4, 0.3), keep_check=False)(reader.model, pieces),
