@@ -27,6 +27,7 @@ from engrams.lifecycle import (
     writing,
 )
 from engrams.lifecycle.access import Key
+from engrams.lifecycle.activating import bench_policies
 from engrams.lifecycle.chatting import chat_of
 from engrams.lifecycle.comparing import Compared
 from engrams.lifecycle.consolidating import Consolidated
@@ -771,6 +772,7 @@ __all__ = [
     "Rule",
     "Spending",
     "Timeline",
+    "bench_policies",
     "local_server",
     "migrate",
     "new_encryption_key",

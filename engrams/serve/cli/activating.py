@@ -1,9 +1,11 @@
-"""Commands about blocks of a model's cache: what can be done with them, and which lie in a memory."""
+"""Commands about blocks of a model's cache: what can be done with them, which lie in a memory, what it does to a model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+import click
 
 from engrams.serve.cli.call import Call, command
 from engrams.serve.cli.commands import Group
@@ -56,6 +58,51 @@ def list_(call: Call, /) -> None:
     call.out.table(heads, rows, right=("tokens", "layers", "bytes", "saves ms"))
 
 
+@command
+@click.option("--model", required=True, metavar="FOLDER", help="A causal language model, on this machine.")
+@click.option(
+    "--text", required=True, metavar="FILE", help="A text; token ids where the folder has no tokenizer."
+)
+@click.option(
+    "--budget",
+    "budgets",
+    type=float,
+    multiple=True,
+    metavar="SHARE",
+    help="Share of the entries that may stay; repeat for more; 0.5 and 0.25.",
+)
+@click.option("--only", metavar="A,B", help="Names, joined by commas; see: engrams kv policies")
+def bench(call: Call, /, model: str, text: str, budgets: tuple[float, ...], only: str | None) -> None:
+    """What compression and reuse do to a model and a text of yours: bytes, how alike it goes on, seconds.
+
+    The model reads the last quarter of the text behind the full cache of the rest, and behind smaller and composed ones.
+    """
+    from engrams.memory import bench_policies
+
+    names = [name.strip() for name in (only or "").split(",") if name.strip()]
+    with call.out.progress("Measuring") as progress:
+        found = bench_policies(model, text, budgets=budgets or (0.5, 0.25), only=names, progress=progress)
+    if call.out.as_json:
+        call.out.json(found)
+        return
+    rows = [
+        (
+            row["kind"],
+            row["name"],
+            "" if row["budget"] is None else row["budget"],
+            "" if row["bytes"] is None else size(row["bytes"]),
+            *(
+                "" if row[key] is None else f"{row[key]:.3f}"
+                for key in ("same", "loss", "recomputed", "seconds")
+            ),
+            row["refused"],
+        )
+        for row in found
+    ]
+    heads = ("kind", "name", "budget", "bytes", "same", "loss", "recomputed", "seconds", "refused")
+    call.out.table(heads, rows, right=heads[2:8])
+
+
 def _figures(measured: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in measured.items()) or "not measured"
 
@@ -66,6 +113,6 @@ def _milliseconds(value: object) -> str:
 
 kv = Group(
     name="kv",
-    commands=[policies, list_],
+    commands=[policies, list_, bench],
     help="Blocks of a model's cache: what a model computed for texts, kept beside them.",
 )
