@@ -58,8 +58,8 @@ class Cake:
         check_queries(seen, self)
         held = observed(seen)
         before = [weights(seen, layer)[..., ~held] for layer in range(len(seen.layers))]
-        window = int(held.sum())
-        total = max(0, tokens_of(seen, budget) - window) * len(before)
+        window = min(int(held.sum()), tokens_of(seen, budget))
+        total = (tokens_of(seen, budget) - window) * len(before)
         counts = shares([self.preference(a) for a in before], total, seen.tokens - window)
         scores = []
         for a in before:
