@@ -150,11 +150,13 @@ class Linear:
         """A number for each action."""
         held = dict(self.weights)
         return [
-            0.0
-            if action.tool == STOP
-            else sum(held.get(name, 0.0) * x for name, x in self.features(Offer(value, action), run).items())
-            for action in actions
+            sum(held.get(name, 0.0) * x for name, x in seen.items())
+            for seen in self.seen(value, actions, run)
         ]
+
+    def seen(self, value: Any, actions: Sequence[Action], run: Run) -> list[Mapping[str, float]]:
+        """The features of each action: what there is to learn from. `STOP` has none."""
+        return [{} if a.tool == STOP else self.features(Offer(value, a), run) for a in actions]
 
     def read(self, path: str | Path) -> Linear:
         """The same with the weights of a file: a JSON object with `features` (the name of the step) and `weights` (by name).

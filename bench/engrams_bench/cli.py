@@ -22,6 +22,7 @@ from engrams_bench.gallery.command import gallery
 from engrams_bench.hooks import hooks
 from engrams_bench.load.command import load
 from engrams_bench.plots import draw, pictures
+from engrams_bench.policies.command import policy
 from engrams_bench.printing import columns, shown
 from engrams_bench.report import FEEDBACK, gather, insert, markdown
 from engrams_bench.results import write
@@ -398,6 +399,7 @@ cli.add_command(confident)
 cli.add_command(gallery)
 cli.add_command(hooks)
 cli.add_command(load)
+cli.add_command(policy)
 cli.add_command(speed)
 
 

@@ -20,15 +20,15 @@ SELF = frozenset("i me my mine we us our ours 我 我们 我的".split())
 _NAME = re.compile(r"(?<=[^.!?\s] )(?!I\b)[A-Z]\w")
 _DIGIT = re.compile(r"\d")
 
-LOOKS = ("any", "length", "content", "number", "name", "self", "fact", "known")
+LOOKS = ("any", "length", "content", "number", "name", "self", "fact", "assistant", "known")
 """The names: 1 for anything; the length in words on a logarithmic scale, 1 at `LONG`; the share of words with content; whether a
-digit, a name, oneself is in it; whether a rule reads a lasting fact in it; how near the nearest that stands is (a cosine, or a
-share of words)."""
+digit, a name, oneself is in it; whether a rule reads a lasting fact in it; whether an assistant said it; how near the nearest that
+stands is (a cosine, or a share of words)."""
 
 
-def looks(text: str, known: float) -> dict[str, float]:
-    """The numbers of a statement, `known` (-1..1) being how near what stands is to it."""
-    return {**_alone(text), "known": known}
+def looks(text: str, role: str, known: float) -> dict[str, float]:
+    """The numbers of a statement of a role, `known` (-1..1) being how near what stands is to it."""
+    return {**_alone(text), "assistant": float(role == "assistant"), "known": known}
 
 
 def words_shared(text: str, others: Sequence[str]) -> float:

@@ -81,8 +81,8 @@ class Rule(Step[Called[Ruling], Done[Ruling]]):
 class ProposeRulings(Step[Ruling, tuple[Mapping[str, Json], ...]]):
     """With which arguments a trained policy may call an operation now: of the first fact, on the `nearest` (>= 1) memories.
 
-    One verdict for a case; ADD is none, since a fact about which nothing is said is kept. UPDATE puts the fact behind what the
-    memory says: a policy writes no words of its own.
+    One verdict for a case. ADD is none, since a fact about which nothing is said is kept; nor is DELETE, since a policy of a few looks
+    cannot tell what is wrong by now. UPDATE puts the fact behind what the memory says: a policy writes no words of its own.
 
     Source: Memory-R1 (Yan et al. 2025), Algorithm 3: UPDATE merges the memory with the fact.
     """
@@ -96,19 +96,18 @@ class ProposeRulings(Step[Ruling, tuple[Mapping[str, Json], ...]]):
 
     def __call__(self, value: Ruling, run: Run) -> tuple[Mapping[str, Json], ...]:
         """The arguments."""
-        if value.verdicts or self.operation == "ADD":
+        if value.verdicts or self.operation not in WEIGHED:
             return ()
         if self.operation == "NOOP":
             return ({},)
         fact, near = value.case.facts[0], value.case.old[: self.nearest]
-        said = [f"{old.content} {fact.content}" if self.operation == "UPDATE" else "" for old in near]
         return tuple(
-            {"memory": n, "text": text} if text else {"memory": n} for n, text in enumerate(said, start=1)
+            {"memory": n, "text": f"{old.content} {fact.content}"} for n, old in enumerate(near, start=1)
         )
 
 
 #: The operations that a trained policy weighs against keeping the fact.
-WEIGHED: tuple[Operation, ...] = ("UPDATE", "DELETE", "NOOP")
+WEIGHED: tuple[Operation, ...] = ("UPDATE", "NOOP")
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,8 @@ class LooksOfRuling(Features):
         case, action = value.value.case, value.action
         at = int(action.arguments.get("memory") or 1) - 1
         known = case.closeness[at] if at < len(case.closeness) else 0.0
-        return {f"{action.tool} {n}": x for n, x in looks(case.facts[0].content, known).items()}
+        fact = case.facts[0]
+        return {f"{action.tool} {n}": x for n, x in looks(fact.content, fact.role, known).items()}
 
 
 _FACT = Argument("fact", "integer", "The number of the fact; without it the first.", required=False)

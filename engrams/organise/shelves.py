@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import count
 from typing import Literal, cast
 
@@ -11,7 +12,7 @@ from engrams.deciding import Act, Argument, Called, Done, Features, Offer
 from engrams.errors import BadSetting
 from engrams.organise.extract import TakeSentences, spoken
 from engrams.organise.facts import read_fact
-from engrams.organise.looks import LOOKS, looks, words_shared
+from engrams.organise.looks import LOOKS, REMEMBERED, looks, words_shared
 from engrams.ports import Tokenizer, Where
 from engrams.records import Decision, Draft, Engram, Event, EventId, Json, Scope, derived_id
 from engrams.step import Run, Step
@@ -257,6 +258,7 @@ def _changed(old: Engram, text: str, events: Iterable[Event]) -> Engram:
 # --- without a model, and by a trained policy ---
 
 
+@lru_cache(maxsize=REMEMBERED)
 def shelf_of(statement: str) -> Shelf:
     """Where a statement belongs: "semantic" where a rule reads a lasting fact in it, else "episodic"."""
     return "semantic" if read_fact(statement.rstrip(".!…")) is not None else "episodic"
@@ -329,9 +331,10 @@ class LooksOfInsert(Features):
 
     def __call__(self, value: Offer[Shelves], run: Run) -> Mapping[str, float]:
         """The numbers."""
-        text, shelf = str(value.action.arguments["content"]), str(value.action.arguments["memory_type"])
-        near = [e.content for _, e in value.value.numbered(shelf)[-self.newest :]]
-        seen = looks(text, words_shared(text, near))
+        given = value.action.arguments
+        text, role = str(given["content"]), value.value.events[int(given["message"]) - 1].role
+        near = [e.content for _, e in value.value.numbered(str(given["memory_type"]))[-self.newest :]]
+        seen = looks(text, role, words_shared(text, near))
         return {**{n: x for n, x in seen.items() if n != "fact"}, "semantic": seen["fact"]}
 
 

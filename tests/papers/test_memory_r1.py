@@ -194,14 +194,15 @@ def test_of_sixty_candidates_a_reader_is_given_what_it_chooses() -> None:
 
 
 def test_what_a_policy_sees_of_a_fact() -> None:
-    found = looks("I saw Tom in Porto in 2019", 0.25)
+    found = looks("I saw Tom in Porto in 2019", "assistant", 0.25)
     assert found["length"] == pytest.approx(math.log(8) / math.log(31))
     assert found["content"] == pytest.approx(4 / 7)  # saw, tom, porto, 2019
     assert (found["number"], found["name"], found["self"], found["known"]) == (1, 1, 1, 0.25)
-    plain = looks("So tired today", 0.0)
-    assert (plain["number"], plain["name"], plain["self"], plain["fact"]) == (0, 0, 0, 0)
-    assert looks("I live in Porto.", 0.0)["fact"] == 1
-    assert looks("Do you know what I mean", 0)["name"] == 0  # "I" is no name
+    assert found["assistant"] == 1
+    plain = looks("So tired today", "user", 0.0)
+    assert [plain[n] for n in ("number", "name", "self", "fact", "assistant")] == [0] * 5
+    assert looks("I live in Porto.", "", 0.0)["fact"] == 1
+    assert looks("Do you know what I mean", "", 0)["name"] == 0  # "I" is no name
     assert words_shared("the grey cat", ["a cat and a dog", "grey weather"]) == 0.5
     assert words_shared("the", ["the"]) == words_shared("cat", []) == 0
 
@@ -217,12 +218,12 @@ def test_what_a_policy_may_do_is_one_thing_to_the_nearest() -> None:
     assert offered == {
         "ADD": (),
         "UPDATE": ({"memory": 1, "text": merged},),
-        "DELETE": ({"memory": 1},),
+        "DELETE": (),
         "NOOP": ({},),
     }
-    assert len(ProposeRulings("DELETE", nearest=2)(Ruling(case), run)) == 2
+    assert len(ProposeRulings("UPDATE", nearest=2)(Ruling(case), run)) == 2
     seen = LooksOfRuling()
-    assert seen(Offer(Ruling(case), Action("DELETE", {"memory": 2})), run)["DELETE known"] == 1.0
+    assert seen(Offer(Ruling(case), Action("UPDATE", {"memory": 2})), run)["UPDATE known"] == 1.0
     assert seen(Offer(Ruling(case), Action("NOOP")), run)["NOOP known"] == 0.5
     assert set(seen(Offer(Ruling(case), Action("NOOP")), run)) < set(seen.names)
     scores = Linear(seen, (("NOOP any", 1.0), ("NOOP known", -4.0))).scores(

@@ -1,0 +1,1 @@
+"""Policies of memory writing: trained on some conversations, shown on others."""
