@@ -20,6 +20,7 @@ from engrams.kv.files import Packed, Storage, from_bytes, pack, to_bytes, unpack
 from engrams.kv.fingerprint import check, fingerprint
 from engrams.kv.policies.catalogue import find
 from engrams.kv.policy import Policy, Seen, SeenLayer
+from engrams.kv.reuse.catalogue import method
 from engrams.kv.reuse.method import Reuse
 from engrams.kv.rotary import Rotary
 from engrams.kv.shelves import Folder, InMemory, Keeper, Lying, Origin, Shelf
@@ -177,14 +178,15 @@ class ActivationMemory:
     # --- using
 
     def compose(
-        self, handles: Sequence[Named], *, reuse: Reuse | None = None, rebuild: bool = False
+        self, handles: Sequence[Named], *, reuse: Reuse | str | None = None, rebuild: bool = False
     ) -> Composed:
         """Blocks in a row, in front of a question.
 
         Args:
             handles: at least one, in order; each stands where those before it end.
-            reuse: how what stands behind other texts than it was read with is computed anew, one of `engrams.kv.reuse`; None:
-                not at all, which is exact for a first block alone, or for blocks that were read behind just those before them.
+            reuse: how what stands behind other texts than it was read with is computed anew: one of `engrams.kv.reuse`, as a
+                value or by name. None: not at all, which is exact for a first block alone, or for blocks that were read behind
+                just those before them.
             rebuild: makes again what was dropped.
 
         Raises:
@@ -201,7 +203,8 @@ class ActivationMemory:
             price += lying.handle.bytes
             saved += lying.handle.milliseconds_saved or 0.0
         with torch.no_grad():
-            return compose(self.model, blocks, self.rotary, reuse, (price, saved))
+            way = method(reuse) if isinstance(reuse, str) else reuse
+            return compose(self.model, blocks, self.rotary, way, (price, saved))
 
     def block(self, handle: Named) -> Block:
         """A block, from RAM or from disk.

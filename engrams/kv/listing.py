@@ -7,24 +7,8 @@ from importlib.resources import files
 from typing import Any
 
 from engrams.kv.policies.catalogue import cards as of_compression
-from engrams.kv.reuse.blend import CacheBlend
-from engrams.kv.reuse.chunks import GivenChunks, StalestChunks
-from engrams.kv.reuse.craft import CacheCraft
-from engrams.kv.reuse.edge import Edge
-from engrams.kv.reuse.reference import Concatenate, RandomTokens, RecomputeAll, ReRotate
+from engrams.kv.reuse.catalogue import KEEPING, METHODS
 
-#: Ways of composing blocks, the papers' first, then the rows they must beat.
-REUSE: tuple[Any, ...] = (
-    CacheBlend,
-    CacheCraft,
-    Edge,
-    StalestChunks,
-    GivenChunks,
-    Concatenate,
-    ReRotate,
-    RandomTokens,
-    RecomputeAll,
-)
 #: Package data: by kind and name, the row that the benchmark measured last on the fixture model.
 MEASURED = "measured.json"
 
@@ -33,7 +17,9 @@ def cards() -> list[dict[str, Any]]:
     """One card each: kind ("compression", "reuse"), name, paper (empty: ours, or a row of reference), differs, needs (what a name
     alone does not bring) and measured (an object of figures, empty where it was not measured)."""
     reuse = [
-        {"name": way.name, "paper": way.paper, "differs": list(way.differs), "needs": ""} for way in REUSE
+        {"name": way.name, "paper": way.paper, "differs": list(way.differs), "needs": needs}
+        for ways, needs in ((METHODS, ""), (KEEPING, "its own store of pieces"))
+        for way in ways.values()
     ]
     rows = measured()
     return [

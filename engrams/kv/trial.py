@@ -18,10 +18,10 @@ from engrams.errors import BadSetting, EngramsError, NotFound
 from engrams.kv.attention import ragged, read
 from engrams.kv.block import Block
 from engrams.kv.composing import compose
-from engrams.kv.listing import REUSE
 from engrams.kv.measure import block_of, cpu_seconds, size_of
 from engrams.kv.policies.catalogue import BY_NAME, find
 from engrams.kv.ragged import RaggedCache
+from engrams.kv.reuse.catalogue import METHODS
 from engrams.kv.reuse.joining import Piece
 from engrams.kv.reuse.method import Reused
 from engrams.kv.rotary import Rotary
@@ -32,6 +32,8 @@ FIRST = 0.75
 MOST, LEAST = 4096, 64
 #: Into how many pieces the first part is cut for reuse, each read by itself.
 PIECES = 4
+#: The way that computes what a caller names, and without names nothing.
+GIVEN = "given-chunks"
 #: How often a time is taken; the median counts.
 REPEATS = 3
 
@@ -114,7 +116,7 @@ def trial(
         raise BadSetting("text", len(ids), f"{LEAST} tokens or more", "kv bench")
     if any(not 0 < budget <= 1 for budget in budgets):
         raise BadSetting("budget", budgets, "shares above 0 and at most 1", "kv bench")
-    ways = {way.name: way for way in REUSE if way.name != "given-chunks"}
+    ways = {name: way for name, way in METHODS.items() if name != GIVEN}
     unknown = [name for name in only if name not in BY_NAME and name not in ways]
     if unknown:
         raise BadSetting("only", unknown, f"names of {', '.join(sorted({*BY_NAME, *ways}))}", "kv bench")
@@ -123,7 +125,7 @@ def trial(
     work: list[Callable[[], Row]] = [begun.full]
     for name in sorted(n for n in BY_NAME if n != "full" and (not only or n in only)):
         work += [lambda name=name, budget=budget: begun.compressed(name, budget) for budget in budgets]  # type: ignore[misc]
-    work += [lambda way=way: begun.reused(way()) for name, way in ways.items() if not only or name in only]  # type: ignore[misc]
+    work += [lambda way=way: begun.reused(way) for name, way in ways.items() if not only or name in only]  # type: ignore[misc]
     rows = []
     for done, each in enumerate(work, 1):
         rows.append(each())

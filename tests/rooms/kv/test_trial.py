@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from engrams.errors import BadSetting, NotFound
+from engrams.kv.policies.catalogue import BY_NAME
+from engrams.kv.reuse.catalogue import METHODS
 from engrams.kv.trial import load, trial
 from engrams.serve.cli.commands import root
 from tests.kv.tiny import llama, some_tokens
@@ -36,6 +38,12 @@ def test_everything_kept_or_computed_is_the_full_cache() -> None:
     # 72 tokens: a quarter of them is 18 for each of 3 layers' 2 heads, of 32 numbers of 4 bytes and a position of 8; and the ids.
     assert rows["random", 0.25].bytes == 3 * 2 * 18 * (32 * 4 + 4) + 72 * 4
     assert "at least" in rows["think", 0.25].refused
+
+
+def test_all_that_has_a_name_is_tried() -> None:
+    rows = trial(llama(layers=2), some_tokens(64), budgets=(0.9,))
+    assert {row.name for row in rows} >= {*BY_NAME, *METHODS} - {"given-chunks"}
+    assert [row.name for row in rows if row.refused] == ["la-cache", "think"]
 
 
 def test_what_cannot_be_tried_is_refused(tmp_path: Path) -> None:
