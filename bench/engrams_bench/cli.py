@@ -21,8 +21,12 @@ from engrams_bench.folder import data_folder, files_of, require
 from engrams_bench.gallery.command import gallery
 from engrams_bench.hooks import hooks
 from engrams_bench.load.command import load
+from engrams_bench.parametric import table as weights_table
+from engrams_bench.parametric.command import weights
 from engrams_bench.plots import draw, pictures
 from engrams_bench.policies.command import policy
+from engrams_bench.policies.table import gather as gather_policies
+from engrams_bench.policies.table import markdown as policy_markdown
 from engrams_bench.printing import columns, shown
 from engrams_bench.report import FEEDBACK, gather, insert, markdown
 from engrams_bench.results import write
@@ -41,6 +45,7 @@ SETS = ("sample", "locomo", "longmemeval", "musique", "hotpotqa", "2wiki", "memd
 RESULTS = Path("bench/results")
 PAGES = (Path("README.md"), Path("bench/README.md"))
 SCALE, RECALL, SURE = Path("docs/scale.md"), Path("docs/recall.md"), Path("docs/confidence.md")
+WEIGHTS = Path("docs/weights.md")
 #: The page on recipes, and the folder of results in which rows of published memories lie, apart from the README's.
 SYSTEMS_PAGE, PUBLISHED = Path("docs/recipes.md"), "recipes"
 IMAGES = Path("docs/images")
@@ -279,17 +284,20 @@ def _clear() -> None:
 @click.option("--check", is_flag=True, help="Write nothing; fail when a page is not what the results say.")
 @click.option("--print", "only", is_flag=True, help="Print the tables and touch no page.")
 def report(results: Path, pages: tuple[Path, ...], check: bool, only: bool) -> None:
-    """Makes the tables of the README and of docs/recall.md, confidence.md, scale.md and recipes.md from the results."""
+    """Makes the tables of the README and of docs/recall.md, confidence.md, scale.md, recipes.md and weights.md from the results."""
     text, speeds = markdown(gather(results)), speed_markdown(gather_speed(results, list(TITLES)))
     shares = ablation_table.markdown(ablation_table.gather(results), gather(results))
     sure = confidence_table.markdown(confidence_table.gather(results))
     if only:
         click.echo("\n\n".join((text, shares, sure, speeds)))
         return
+    learnt = weights_table.markdown(weights_table.gather(results), weights_table.month(results))
     published = results / PUBLISHED
-    tables = {SCALE.name: speeds, RECALL.name: shares, SURE.name: sure}
+    tables = {SCALE.name: speeds, RECALL.name: shares, SURE.name: sure, WEIGHTS.name: learnt}
     tables[SYSTEMS_PAGE.name] = markdown(gather(published)) if published.is_dir() else markdown([])
-    for page in pages or [page for page in (*PAGES, SCALE, RECALL, SURE, SYSTEMS_PAGE) if page.is_file()]:
+    tables[SYSTEMS_PAGE.name] += policy_markdown(gather_policies(results))
+    every = (*PAGES, SCALE, RECALL, SURE, SYSTEMS_PAGE, WEIGHTS)
+    for page in pages or [page for page in every if page.is_file()]:
         changed = insert(page, tables.get(page.name, text), check)
         click.echo(f"{page}: {'written' if changed else 'as the results say'}")
 
@@ -309,6 +317,7 @@ def plot(results: Path, check: bool, out: Path) -> None:
         *pictures(gather(results)),
         *confidence_table.pictures(confidence_table.gather(results)),
         *speed_pictures(gather_speed(results, list(TITLES))),
+        *weights_table.pictures(weights_table.gather(results)),
     ]
     for path in draw(made, out, check):
         click.echo(path)
@@ -401,6 +410,7 @@ cli.add_command(hooks)
 cli.add_command(load)
 cli.add_command(policy)
 cli.add_command(speed)
+cli.add_command(weights)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -24,7 +24,8 @@ def markdown(results: Sequence[Mapping[str, Any]]) -> str:
     if not results:
         return ""
     heads = ["recipe", "data", "price", *COLUMNS, *(f"worth more than {name}" for name in COLUMNS[1:])]
-    lines = [f"| {' | '.join(heads)} |", f"| --- | --- |{' --: |' * (len(heads) - 2)}"]
+    lines = ["", "", "**Policies that learn what to keep**", ""]
+    lines += [f"| {' | '.join(heads)} |", f"| --- | --- |{' --: |' * (len(heads) - 2)}"]
     for result in results:
         for row in result["rows"]:
             cells = [f"`{result['recipe']['name']}`", result["data"]["name"], f"{row['price']:g}"]
