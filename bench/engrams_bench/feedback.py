@@ -59,11 +59,14 @@ Told = Callable[[str], None]
 def measure(recipe: Recipe, data: DataSet, folder: Path, settings: Settings, told: Told) -> dict[str, Any]:
     """The result as it is written: a row for each share of wrong feedback and each number of questions with feedback.
 
+    A recipe that asks a language model is measured in the form that does without.
+
     Raises:
         BenchError: no conversation of the set has more questions than feedback is given to.
         MissingData, MalformedData: the data set cannot be read.
     """
     paths = require(data, folder)
+    recipe = recipe.without_models()
     most = max(settings.steps)
     rows: dict[tuple[float, int], _Row] = {}
     cases = held_out = 0

@@ -20,6 +20,7 @@ from engrams.lifecycle.opening import House
 from engrams.ports import Commit, Entry, Revised, Where
 from engrams.recall.learnt import SHARE, WRITER, Learnt, Rerank, Verdict, factors_of, scorer_id
 from engrams.recall.residual import RerankResidual, is_lesson, lesson, maps_id
+from engrams.recall.utility import WeighUtility
 from engrams.recall.weigh import WeighUse
 from engrams.recipe import Recipe
 from engrams.records import (
@@ -66,7 +67,8 @@ def feedback(house: House, asked: Query, cited: Marks, chosen: Marks, wrong: Mar
     if by_maps is None and learner_of(house.recipe) is None and not _counts(house.recipe):
         raise UsageError(
             f"the recipe {house.recipe.name!r} does not learn from feedback; open the memory with one that has a step "
-            "Rerank, such as 'engrams', RerankResidual, such as 'rmm', or WeighUse, such as 'mark'"
+            "Rerank, such as 'engrams', RerankResidual, such as 'rmm', WeighUtility, such as 'metrag', or WeighUse, "
+            "such as 'mark'"
         )
     marks = _marks(cited=cited, chosen=chosen, wrong=wrong)
     if not marks:
@@ -158,9 +160,10 @@ def _counts(recipe: Recipe) -> bool:
     return any(isinstance(step, WeighUse) and step.feedback > 0 for _, step in walk(recipe.read))
 
 
-def _maps_of(recipe: Recipe) -> RerankResidual | None:
+def _maps_of(recipe: Recipe) -> RerankResidual | WeighUtility | None:
     """The step of a recipe that learns maps of vectors from feedback; None where there is none."""
-    return next((step for _, step in walk(recipe.read) if isinstance(step, RerankResidual)), None)
+    by_maps = (RerankResidual, WeighUtility)
+    return next((step for _, step in walk(recipe.read) if isinstance(step, by_maps)), None)
 
 
 def _scorer_of(event: Event) -> EngramId:

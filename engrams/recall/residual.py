@@ -182,7 +182,7 @@ class RerankResidual(Step[Ranked[Engram], Ranked[Engram]]):
         if vectors is None:
             return before
         maps = self._maps(asked.scope.namespace, told, view, run)
-        places = _places(view, self.kinds, run)
+        places = places_of(view, self.kinds, run)
         known = [at for at, s in enumerate(best) if s.item.id in places]
         memories = vectors[[places[best[at].item.id] for at in known]].astype(np.float64)
         question = run.embedder.embed([asked.text])[0].astype(np.float64)
@@ -200,13 +200,13 @@ class RerankResidual(Step[Ranked[Engram], Ranked[Engram]]):
         mark = (int(told["verdicts"]), str(told["last"]))
         maps = kept.get(mark)
         if maps is None:
-            lessons = _lessons(namespace, mark[1], run)
+            verdicts = lessons(namespace, mark[1], run)
             done, maps = 0, still(vectors.shape[1])
             for (count, last), there in list(kept.items()):
-                if count < len(lessons) == mark[0] and lessons[count - 1].id == last:
+                if count < len(verdicts) == mark[0] and verdicts[count - 1].id == last:
                     done, maps = count, there
-            for event in lessons[done:]:
-                maps = self._after(maps, event, vectors, _places(view, self.kinds, run), embedder)
+            for event in verdicts[done:]:
+                maps = self._after(maps, event, vectors, places_of(view, self.kinds, run), embedder)
             kept.clear()
             kept[mark] = maps
         return maps
@@ -225,7 +225,7 @@ class RerankResidual(Step[Ranked[Engram], Ranked[Engram]]):
             return maps
         worth = np.array([self._worth(event, id) for id in among])
         memories = vectors[[places[EngramId(id)] for id in among]].astype(np.float64)
-        asked = _vector(event, embedder)
+        asked = lesson_vector(event, embedder)
         return moved(maps, asked, memories, worth, rate=self.rate, temperature=self.temperature)
 
     def _worth(self, event: Event, id: str) -> float:
@@ -251,7 +251,8 @@ def counted(asked: Query, run: Run) -> Mapping[str, Json]:
     return past[-1].metadata if past and past[-1].state == "active" else NOTHING
 
 
-def _lessons(namespace: str, last: str, run: Run) -> list[Event]:
+def lessons(namespace: str, last: str, run: Run) -> list[Event]:
+    """The feedback events of a namespace that maps learn from, in their order, up to the one of that id."""
     found: list[Event] = []
     after = 0
     while page := run.store.journal(Scope(namespace), Where(), kinds=("feedback",), after=after, limit=PAGE):
@@ -264,7 +265,7 @@ def _lessons(namespace: str, last: str, run: Run) -> list[Event]:
     return found
 
 
-def _vector(event: Event, embedder: Embedder) -> Doubles:
+def lesson_vector(event: Event, embedder: Embedder) -> Doubles:
     """The question's vector, float64[d]: as it was kept, or of another embedder made anew."""
     if event.metadata["embedder"] == embedder.fingerprint:
         vector: Doubles = np.frombuffer(base64.b64decode(event.metadata["vector"]), STORED).astype(np.float64)
@@ -273,7 +274,7 @@ def _vector(event: Event, embedder: Embedder) -> Doubles:
     return vector
 
 
-def _places(view: View, kinds: tuple[str, ...], run: Run) -> Mapping[EngramId, int]:
+def places_of(view: View, kinds: tuple[str, ...], run: Run) -> Mapping[EngramId, int]:
     """The row of the newest version of each engram of some kinds."""
 
     def make() -> dict[EngramId, int]:

@@ -32,6 +32,7 @@ PLACES: Mapping[str, str] = {
     "memory-r1": "memory_r1:MEMORY_R1",
     "memorybank": "memorybank:MEMORYBANK",
     "memos-text": "memos_text:MEMOS_TEXT",
+    "metrag": "metrag:METRAG",
     "rmm": "rmm:RMM",
     "tim": "tim:TIM",
     "scm": "scm:SCM",
