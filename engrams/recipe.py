@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engrams.errors import BadSetting, CannotJoin
+from engrams.figures import Figures, figures_of
 from engrams.records import Context, Draft, Query, Ranked
 from engrams.step import Chain, Step, parameters, replaced, steps_of, walk, with_field
 
@@ -151,6 +152,10 @@ class Recipe:
         from engrams.drawing import drawing  # who runs a recipe draws none
 
         return drawing(self.name, self.chains())
+
+    def measured(self) -> tuple[Figures, ...]:
+        """What the benchmark's committed rows say of this recipe; nothing where it is one's own, or a parameter was changed."""
+        return figures_of(self.name, self.fingerprint())
 
     def card(self) -> str:
         """The recipe on one screen: paper, chains with parameters, needs, departures."""

@@ -49,10 +49,19 @@ class Replay:
         """The recipe with the steps that can be answered, and without models for the rest.
 
         Names that were recorded message by message are asked for so, where facts are then taken from single messages, too.
+
+        Raises:
+            MissingData: it asks, and nothing that it asks for was recorded: its row would be one without models.
         """
         entities = next((s for _, s in walk(recipe.write) if _prompt(s) == "entities"), None)
         if getattr(entities, "of", "") == "messages" and not {"triples"} & self.replies.keys():
             recipe = recipe.replace("write.ExtractEntities.of", "message")
+        asked = {_prompt(s) for chain in recipe.chains().values() for _, s in walk(chain) if s.asks}
+        if asked and not asked & self.replies.keys():
+            raise MissingData(
+                f"nothing that {recipe.name} asks for was recorded over this set ({', '.join(sorted(self.replies))} were); "
+                "run it with --models none"
+            )
         return recipe.without_models(keep=lambda step: _prompt(step) in self.replies, form="replayed")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -173,7 +174,8 @@ def test_pages_are_made_and_a_check_sees_them_drift(tmp_path: Path) -> None:
         write(
             row(name), (results if name != "mem0-no-model" else results / "recipes") / f"locomo-{name}.json"
         )
-    command = ["gallery", "--results", str(results), str(docs)]
+    figures = tmp_path / "figures.json"
+    command = ["gallery", "--results", str(results), "--figures", str(figures), str(docs)]
     assert isinstance(CliRunner().invoke(cli, [*command, "--check"]).exception, Drifted)
     assert not (docs / "gallery.md").exists(), "a check writes nothing"
     CliRunner().invoke(cli, command, catch_exceptions=False)
@@ -186,13 +188,17 @@ def test_pages_are_made_and_a_check_sees_them_drift(tmp_path: Path) -> None:
     )
     assert (docs / "images" / "recipes" / "mem0.svg").read_text() == Memory.catalogue()["mem0"].svg()
     assert "| locomo | `mem0-no-model` |" in (docs / "which-recipe.md").read_text()
+    held = json.loads(figures.read_text())
+    assert held["mem0"]["fingerprint"] == Memory.catalogue()["mem0"].fingerprint()
+    assert held["mem0"]["rows"] == [["locomo", "mem0-no-model", None, 100.0, 1234.5, 1.2, False]]
     assert CliRunner().invoke(cli, [*command, "--check"], catch_exceptions=False).exit_code == 0
     (docs / "images" / "recipes" / "mem0.svg").write_text("<svg/>")
     assert isinstance(CliRunner().invoke(cli, [*command, "--check"]).exception, Drifted)
 
 
 def test_the_committed_pages_are_what_code_and_results_say() -> None:
-    command = ["gallery", "--check", "--results", str(ROOT / "bench" / "results"), str(ROOT / "docs")]
+    command = ["gallery", "--check", "--results", str(ROOT / "bench" / "results")]
+    command += ["--figures", str(ROOT / "engrams" / "figures.json"), str(ROOT / "docs")]
     done = CliRunner().invoke(cli, command, catch_exceptions=False)
     assert "as code and results say" in done.output
 

@@ -119,6 +119,13 @@ def test_the_card_says_what_stands_in_for_what_was_not_recorded(folder: Path) ->
     assert "AskNames" in {step.name for _, step in walk(hipporag.read)}
 
 
+def test_a_recipe_of_which_nothing_was_recorded_has_no_replayed_row(folder: Path) -> None:
+    replay = replay_of("locomo", folder)(cases(folder)[0])
+    with pytest.raises(MissingData, match="--models none"):
+        replay.form(Memory.catalogue()["rmm"])
+    assert replay.form(Memory.catalogue()["bm25"]) == Memory.catalogue()["bm25"]
+
+
 def test_names_that_were_noted_message_by_message_are_asked_for_so(folder: Path) -> None:
     replay = replay_of("locomo", folder)(cases(folder)[0])
     form = replay.form(Memory.catalogue()["mem0-graph"])

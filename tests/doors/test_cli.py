@@ -275,6 +275,10 @@ def test_recipes_are_named_and_shown(engrams: Engrams) -> None:
     assert "engrams" in names
     assert [row[0] for row in engrams("recipes").rows] == names
     assert engrams("recipes", "show", "engrams").out.startswith("engrams")
+    shown = engrams("recipes", "show", "bm25")
+    measured = engrams("recipes", "show", "bm25", "--json").json["measured"]
+    assert measured and shown.out.count("% in ten hits") == len(measured)
+    assert {"data", "row", "found", "given", "tokens", "milliseconds", "broad"} == set(measured[0])
     picture = engrams("recipes", "show", "engrams", "--svg").out
     assert picture.startswith("<svg ") and picture.rstrip().endswith("</svg>") and "WordScores" in picture
     wrong = engrams("recipes", "show", "engram")

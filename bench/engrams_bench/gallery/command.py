@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from engrams import Memory
+from engrams.figures import FILE
 from engrams_bench.errors import Drifted
-from engrams_bench.gallery import cards, guide, uses
+from engrams_bench.gallery import cards, guide, measured, uses
 from engrams_bench.gallery.numbers import filled
 from engrams_bench.gallery.rows import all_rows, owner
 from engrams_bench.report import BEGIN_GALLERY, insert
@@ -26,12 +27,19 @@ CARDS, SHARED, GUIDE, TEACHES = "gallery.md", "shared-steps.md", "which-recipe.m
     show_default=True,
 )
 @click.option(
+    "--figures",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("engrams") / FILE,
+    show_default=True,
+    help="The file of the package that `recipes show` reads.",
+)
+@click.option(
     "--check",
     is_flag=True,
     help="Write nothing; fail when a page or picture is not what code and results say.",
 )
 @click.argument("docs", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path("docs"))
-def gallery(results: Path, check: bool, docs: Path) -> None:
+def gallery(results: Path, figures: Path, check: bool, docs: Path) -> None:
     """Makes the gallery, the table of shared steps, the guide and the numbers of its discussion, in the folder DOCS."""
     recipes, rows = Memory.catalogue(), all_rows(results)
     names = list(recipes)
@@ -42,6 +50,7 @@ def gallery(results: Path, check: bool, docs: Path) -> None:
         images.parent / "shared-steps.svg": uses.matrix(found, names),
     }
     made |= {images / f"{name}.svg": recipe.svg() for name, recipe in recipes.items()}
+    made[figures] = measured.text(recipes, rows)
     for path, text in made.items():
         _write(path, text, check)
     published = sorted({str(row.recipe["name"]) for row in rows if owner(row, names) not in OURS})

@@ -14,6 +14,8 @@ from engrams.serve.cli.commands import Group
 if TYPE_CHECKING:
     from engrams import Recipe
 
+#: What the columns of the benchmark's rows are: percent of the evidence in ten hits and in a context, its tokens, CPU of a search.
+MEASURED = ("data", "row", "in ten hits %", "in context %", "tokens", "search ms")
 SHELLS = ("bash", "zsh", "fish")
 #: Where each shell looks for completions, or what makes it load one.
 LOADS = {
@@ -69,14 +71,22 @@ def show(call: Call, /, name: str, svg: bool) -> None:
                 "differs": recipe.differs,
                 "chains": {name: repr(chain) for name, chain in recipe.chains().items()},
                 "card": recipe.card(),
+                "measured": recipe.measured(),
             }
         )
     elif call.out.pretty:
         from engrams.serve.cli.drawing import card_lines
 
         call.out.show(card_lines(recipe.card()))
+        if rows := _measured(recipe):
+            call.out.table(MEASURED, rows)
     else:
         call.out.line(recipe.card())
+        rows = _measured(recipe)
+        if rows:
+            call.out.line("  measured:")
+        for data, row, found, given, tokens, took in rows:
+            call.out.line(f"    {data}: {row} {found} % in ten hits, {given} % in {tokens} tokens, {took} ms")
 
 
 recipes.add_command(show)
@@ -86,6 +96,20 @@ def _catalogue() -> dict[str, Recipe]:
     from engrams.memory import Memory
 
     return dict(Memory.catalogue())
+
+
+def _measured(recipe: Recipe) -> list[tuple[str, ...]]:
+    """The benchmark's rows; * where hits stand for much at once, so that percentages count what they rest on."""
+    return [
+        (
+            one.data,
+            f"{one.row}{'*' if one.broad else ''}",
+            *("–" if figure is None else f"{figure:,.1f}" for figure in (one.found, one.given)),
+            "–" if one.tokens is None else f"{one.tokens:,.0f}",
+            "–" if one.milliseconds is None else f"{one.milliseconds:,.1f}",
+        )
+        for one in recipe.measured()
+    ]
 
 
 def _source(recipe: Recipe) -> str:
