@@ -79,13 +79,13 @@ def join(pieces: Sequence[Piece], rotary: Rotary, turn: bool = True) -> Joined:
     places = torch.arange(bounds[-1], device=pieces[0].tokens.device)
     stood = torch.cat([p.positions for p in pieces])
     begin = int((torch.cat([places != stood, torch.ones_like(places[:1], dtype=torch.bool)])).nonzero()[0])
-    layers = []
-    for number in range(depth):
-        keys = torch.cat([p.layers[number][0] for p in pieces], 1)
-        if turn and begin < len(places):
-            keys[:, begin:] = rotary.move(keys[:, begin:], stood[begin:], places[begin:])
-        layers.append((keys, torch.cat([p.layers[number][1] for p in pieces], 1)))
-    return Joined(torch.cat([p.tokens for p in pieces]), tuple(layers), tuple(bounds), _exact(pieces))
+    # All layers at once, [L, H, T, D]: the angles are the same for each, and dearer than the turn itself.
+    keys = torch.stack([torch.cat([p.layers[number][0] for p in pieces], 1) for number in range(depth)])
+    if turn and begin < len(places):
+        keys[:, :, begin:] = rotary.move(keys[:, :, begin:], stood[begin:], places[begin:])
+    values = [torch.cat([p.layers[number][1] for p in pieces], 1) for number in range(depth)]
+    layers = tuple(zip(keys, values, strict=True))
+    return Joined(torch.cat([p.tokens for p in pieces]), layers, tuple(bounds), _exact(pieces))
 
 
 def _exact(pieces: Sequence[Piece]) -> int:
