@@ -81,15 +81,15 @@ class Standing:
 def opened(
     recipe: Recipe, replies: Mapping[Prompt, Reply], words: Mapping[str, Sequence[float]], **more: Any
 ) -> Iterator[tuple[Memory, Talk]]:
-    """A memory in memory, open with a scripted model over HTTP and a drawn embedder."""
-    talk = Talk(replies)
+    """A memory in memory, open with a scripted model over HTTP (`protocol`: "openai" or "anthropic") and a drawn embedder."""
+    talk, protocol = Talk(replies), more.pop("protocol", "openai")
     dimensions = len(next(iter(words.values()), (0, 0, 0)))
     with (
         ScriptedServer(talk) as server,
         Memory.open(
             ":memory:",
             recipe,
-            model=f"openai:scripted@{server.url}",
+            model=f"{protocol}:scripted@{server.root if protocol == 'anthropic' else server.url}",
             embedder=Drawn(words, dimensions=dimensions),
             clock=more.pop("clock", Standing()),
             **more,

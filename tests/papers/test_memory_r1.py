@@ -96,8 +96,9 @@ def test_judge_and_tools_bring_about_the_same_memories(recipe: Recipe) -> None:
         assert asked.count("manage") == (0 if recipe is MEMORY_R1 else 10)
 
 
-def test_what_is_updated_rests_on_both_and_what_is_deleted_keeps_its_history() -> None:
-    with opened(TOOLS, {FACTS: told, MANAGE: called}, WORDS) as (memory, _):
+@pytest.mark.parametrize("protocol", ["openai", "anthropic"])
+def test_what_is_updated_rests_on_both_and_what_is_deleted_keeps_its_history(protocol: str) -> None:
+    with opened(TOOLS, {FACTS: told, MANAGE: called}, WORDS, protocol=protocol) as (memory, _):
         first = tell(memory, "user: I have a cat.")
         [cat] = [e for e in memory.get_all() if e.kind == "fact"]
         second = tell(memory, "user: She is Momo.", day=1)
