@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,7 +95,9 @@ class Folder:
     ) -> Handle:
         name = id or origin.digest(price.fingerprint)
         self.root.mkdir(parents=True, exist_ok=True)
+        before = self._said(name)
         said = {
+            "at": before["at"] if before else time.time_ns(),
             "fingerprint": price.fingerprint,
             "bytes": len(raw),
             "layers": price.layers,
@@ -127,12 +130,9 @@ class Folder:
         return True
 
     def find(self, id: str) -> Lying:
-        try:
-            if not id.isalnum():
-                raise FileNotFoundError(id)
-            said = json.loads((self.root / (id + ".json")).read_bytes())
-        except FileNotFoundError as missing:
-            raise NotFound(f"no block {id!r} in {self.root}") from missing
+        said = self._said(id)
+        if said is None:
+            raise NotFound(f"no block {id!r} in {self.root}")
         here = (self.root / (id + SUFFIX)).is_file()
         handle = Handle(
             EngramId(id),
@@ -146,9 +146,18 @@ class Folder:
         return Lying(handle, origin, here, said["made"])
 
     def list(self, fingerprint: str) -> list[Lying]:
-        paths = sorted(self.root.glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-        found = [self.find(path.stem) for path in paths]
-        return [each for each in found if each.handle.fingerprint == fingerprint]
+        said = {path.stem: self._said(path.stem) for path in self.root.glob("*.json")}
+        ours = [(told["at"], id) for id, told in said.items() if told and told["fingerprint"] == fingerprint]
+        return [self.find(id) for _, id in sorted(ours)]
+
+    def _said(self, id: str) -> Mapping[str, Any] | None:
+        if not id.isalnum():  # no path out of here
+            return None
+        try:
+            found: Mapping[str, Any] = json.loads((self.root / (id + ".json")).read_bytes())
+        except FileNotFoundError:
+            return None
+        return found
 
     def _write(self, name: str, raw: bytes) -> None:
         """Whole or not at all: another process never reads half a block."""

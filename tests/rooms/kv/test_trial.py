@@ -43,7 +43,7 @@ def test_everything_kept_or_computed_is_the_full_cache() -> None:
 def test_all_that_has_a_name_is_tried() -> None:
     rows = trial(llama(layers=2), some_tokens(64), budgets=(0.9,))
     assert {row.name for row in rows} >= {*BY_NAME, *METHODS} - {"given-chunks"}
-    assert [row.name for row in rows if row.refused] == ["la-cache", "think"]
+    assert [row.name for row in rows if row.refused] == ["la-cache"]  # two layers are too few for its ladder
 
 
 def test_what_cannot_be_tried_is_refused(tmp_path: Path) -> None:
