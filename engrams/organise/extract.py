@@ -74,8 +74,9 @@ class ExtractFacts(Step[Draft, Draft]):
 class TakeSentences(Step[Draft, Draft]):
     """Takes each sentence that states something for a fact of its speaker; questions and small talk are left out.
 
-    A statement has at least `words` (>= 1) words of content; it is kept as an engram of kind `into`. In place of a model's facts:
-    nothing is made clearer, and nothing is made up.
+    A statement has at least `words` (>= 1) words of content; it is kept as an engram of kind `into`, and found with the name of who
+    said it, as a model's fact says whom it is about: without, what others call them by name ("Wow, Anna!") is nearer to a question
+    about them than what they tell. In place of a model's facts: nothing is made clearer, and nothing is made up.
     """
 
     words: int = 2
@@ -96,8 +97,18 @@ class TakeSentences(Step[Draft, Draft]):
                 if not s.rstrip().endswith(("?", "？"))
                 and sum(w not in STOP_WORDS for w in words(s)) >= self.words
             ]
+            before = len(made.engrams)
             made = with_facts(made, (event,), told, run, self.into)
+            facts = tuple(replace(fact, keys=named(fact)) for fact in made.engrams[before:])
+            made = replace(made, engrams=(*made.engrams[:before], *facts))
         return made
+
+
+def named(engram: Engram) -> tuple[str, ...]:
+    """What an engram is found by, with the name of who said it before it; as it is where nobody has one."""
+    if not engram.speaker:
+        return engram.keys
+    return tuple(f"{engram.speaker}: {key}" for key in engram.keys or (engram.content,))
 
 
 def spoken(events: Sequence[Event], roles: tuple[str, ...] = ()) -> tuple[Event, ...]:

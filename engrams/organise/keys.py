@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from engrams.errors import BadSetting
-from engrams.organise.extract import FACTS
+from engrams.organise.extract import FACTS, named
 from engrams.organise.notes import keywords
 from engrams.ports import Ask
 from engrams.prompts import Prompt
@@ -67,7 +67,7 @@ class AddFactKeys(Step[Draft, Draft]):
 
 @dataclass(frozen=True)
 class AddKeyWords(Step[Draft, Draft]):
-    """Puts the `most` (>= 1) words that stand out in an engram of `kind` before its key, so that they count twice.
+    """Puts the `most` (>= 1) words that stand out in an engram of `kind` before its key, so that they count twice, and who said it.
 
     In place of a model's facts: what is said often weighs more, and nothing is told in other words.
     """
@@ -87,4 +87,5 @@ class AddKeyWords(Step[Draft, Draft]):
         if engram.kind != self.kind:
             return engram
         own = " ".join(engram.keys or (engram.content,))
-        return replace(engram, keys=(" ".join([*keywords(own, self.most), own]),))
+        found = " ".join(named(engram) or (own,))
+        return replace(engram, keys=(" ".join([*keywords(own, self.most), found]),))
