@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -44,6 +43,10 @@ def found_recipe(name: str) -> Recipe:
         return CATALOGUE[name]
     if ".py:" in name:
         return _in_file(name)
+    from importlib.metadata import (
+        entry_points,
+    )  # brings mail and archives along; most names are the package's own
+
     offered = {point.name: point for point in entry_points(group=GROUP)}
     if name not in offered:
         raise UnknownName("recipe", name, [*CATALOGUE, *offered])

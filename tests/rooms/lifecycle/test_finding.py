@@ -70,7 +70,7 @@ def test_an_installed_package_offers_recipes(monkeypatch: pytest.MonkeyPatch) ->
         EntryPoint("broken", "engrams.recipes.reference:NOTHING", finding.GROUP),
         EntryPoint("wrong", "engrams.recipes.reference:PASSAGES", finding.GROUP),
     ]
-    monkeypatch.setattr(finding, "entry_points", lambda group: points)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points)
     assert Memory.find_recipe("offered").name == "bm25"
     with pytest.raises(BadSetting, match="can be loaded"):
         Memory.find_recipe("broken")
