@@ -39,8 +39,8 @@ WRITER = "payloads"
 FINGERPRINT, TOKENS, LAYERS, SAVED = "fingerprint", "tokens", "layers", "milliseconds_saved"
 #: The longest fingerprint and media type, in characters.
 LONGEST = 200
-#: The most engrams of a scope listed at once.
-MOST = 10_000
+#: Engrams read from the store at once.
+PAGE = 1000
 
 
 def keep(
@@ -123,8 +123,12 @@ def listed(house: House, scope: Scope, kind: str | None, fingerprint: str | None
     if kind is not None and kind not in CACHES:
         raise BadSetting("kind", kind, " or ".join(map(repr, CACHES)))
     where = Where(kinds=CACHES if kind is None else (kind,), writer=WRITER)
-    found = (engram for _, engram in house.store.list_engrams(scope, where, limit=MOST))
-    return [e for e in found if fingerprint is None or e.metadata.get(FINGERPRINT) == fingerprint]
+    found: list[Engram] = []
+    after = 0
+    while page := house.store.list_engrams(scope, where, after=after, limit=PAGE):
+        found += [e for _, e in page if fingerprint is None or e.metadata.get(FINGERPRINT) == fingerprint]
+        after = page[-1][0]
+    return found
 
 
 def handle_of(engram: Engram) -> Handle:
