@@ -126,7 +126,8 @@ def wearing(model: nn.Module, tensors: Tensors, scale: float) -> Iterator[None]:
 
     def beside(down: Tensor, up: Tensor) -> Any:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            return output + scale * ((inputs[0] @ down.mT) @ up.mT)
+            added = scale * ((inputs[0].to(down.dtype) @ down.mT) @ up.mT)
+            return output + added.to(output.dtype)
 
         return hook
 
@@ -142,11 +143,14 @@ def wearing(model: nn.Module, tensors: Tensors, scale: float) -> Iterator[None]:
 
 
 def new_low_rank(learner: Learner, rank: int, drawn_for: str) -> dict[str, Tensor]:
-    """A fresh adapter over the learner's maps: A drawn evenly in ±1/√in, B zero, so that it changes nothing yet."""
+    """A fresh adapter over the learner's maps: A drawn evenly in ±1/√in, B zero, so that it changes nothing yet.
+
+    Always float32, whatever the model computes in: in half precision the steps of learning would round to nothing.
+    """
     source, made = learner.generator(drawn_for), {}
     for name, module in learner.linears().items():
         wide, high = module.in_features, module.out_features
         drawn = (torch.rand(rank, wide, generator=source) * 2 - 1) / wide**0.5
-        made[name + DOWN] = drawn.to(module.weight.device, module.weight.dtype)
-        made[name + UP] = torch.zeros(high, rank, device=module.weight.device, dtype=module.weight.dtype)
+        made[name + DOWN] = drawn.to(module.weight.device)
+        made[name + UP] = torch.zeros(high, rank, device=module.weight.device)
     return made

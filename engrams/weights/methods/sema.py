@@ -112,8 +112,10 @@ def weighed(
 
     def beside(name: str) -> object:
         def hook(module: object, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            added = [(inputs[0] @ one[name + DOWN].mT) @ one[name + UP].mT for one in adapters]
-            return output + scale * sum(s[:, None, None] * a for s, a in zip(shares.T, added, strict=True))
+            given = inputs[0].float()
+            added = [(given @ one[name + DOWN].mT) @ one[name + UP].mT for one in adapters]
+            both = sum(s[:, None, None] * a for s, a in zip(shares.T, added, strict=True))
+            return output + (scale * both).to(output.dtype)
 
         return hook
 

@@ -103,3 +103,18 @@ def test_states_are_those_of_the_last_token_of_the_prompt() -> None:
 def test_settings_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(BadSetting):
         KeyRouter(**wrong)
+
+
+def test_a_model_in_half_precision_learns_in_float32(model: Any) -> None:
+    import copy
+
+    from engrams.weights.lessons import Lesson
+    from engrams.weights.methods.session_lora import SessionLora
+    from engrams.weights.parametric import ParametricMemory
+
+    half = copy.deepcopy(model).to(torch.bfloat16)
+    memory = ParametricMemory(half, fingerprint="half", method=SessionLora(steps=25))
+    assert memory.write("s", [Lesson(((1, 5, 70, 9),), (90,))]).reliability == 1.0
+    assert {one.dtype for name, one in memory.adapters()[0].part.tensors.items() if "lora" in name} == {
+        torch.float32
+    }
