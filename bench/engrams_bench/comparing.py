@@ -12,7 +12,7 @@ import numpy as np
 from engrams_bench.compare import shared_questions
 from engrams_bench.errors import NotComparable
 from engrams_bench.measures.intervals import LEVEL, Interval
-from engrams_bench.measures.together import chance, holm, resampled
+from engrams_bench.measures.together import RESAMPLES, chance, holm, resampled
 from engrams_bench.report import FEWEST_CONVERSATIONS, UNRANKED
 from engrams_bench.results import Result
 from engrams_bench.tables import applicable, scores
@@ -81,13 +81,15 @@ def measured(results: Sequence[Result], wanted: Sequence[str] = ()) -> list[Scor
     return told
 
 
-def pairs(names: Sequence[str], measures: Sequence[Scored], *, first: bool = False) -> list[Pair]:
+def pairs(
+    names: Sequence[str], measures: Sequence[Scored], *, first: bool = False, resamples: int = RESAMPLES
+) -> list[Pair]:
     """Every pair on every measure, and what holds of all that together (Holm over all of them); `first`: those with the first alone."""
     found: list[Pair] = []
     for one in measures:
-        means = resampled(one.scores)
+        means = resampled(one.scores, resamples=resamples)
         several = FEWEST_CONVERSATIONS <= len(set(one.cases)) < len(one.cases)
-        clustered = resampled(one.scores, one.cases) if several else None
+        clustered = resampled(one.scores, one.cases, resamples) if several else None
         exact = np.asarray(one.scores, float).mean(axis=1)
         ranked = [
             place for place, name in enumerate(names) if one.measure in UNRANKABLE or name not in UNRANKED
