@@ -22,6 +22,8 @@ from engrams_bench.kv.calibrate import Calibrated
 #: Whoever wants to know how far it is.
 Tell = Callable[[str], None]
 FULL = "full"
+#: Bytes are measured of each so-manieth context.
+SIZED = 12
 
 
 @dataclass
@@ -132,10 +134,10 @@ def aware(model: Any, asked: Sequence[Asked], known: Calibrated, tell: Tell) -> 
 def _ask(model: Any, row: Row, one: Asked, block: Block, kept: Kept | None) -> None:
     found = answers(model, block, [q.tokens() for q in one.questions], kept)
     row.right += [f == q.value for f, q in zip(found, one.questions, strict=True)]
-    held = block if kept is None else block.keep(kept, {})
-    size = size_of(held, "float16")
-    row.memory.append(size.memory)
-    row.disk.append(size.disk)
+    if one.number % SIZED == 0:  # sizes follow from numbers kept: a few contexts tell them
+        size = size_of(block if kept is None else block.keep(kept, {}), "float16")
+        row.memory.append(size.memory)
+        row.disk.append(size.disk)
     width = int(block.layers[0].keys.shape[1])
     row.kept.append(1.0 if kept is None else kept.numbers(width) / (2 * width * block.entries))
 
