@@ -18,6 +18,13 @@ OUT = Path("bench/results/kv")
 
 @click.command("kv")
 @click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    default=MODES[0],
+    show_default=True,
+    help="Compressed before any question is known, or for one question.",
+)
+@click.option(
     "--part", type=click.FloatRange(0, 1, min_open=True), default=1.0, help="A share of the contexts."
 )
 @click.option(
@@ -35,7 +42,7 @@ def kv(mode: str, part: float, out: Path | None) -> None:
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{mode}.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        click.echo(f"written: {folder / mode}.json", err=True)
+        click.echo(f"written: {folder}/{mode}.json", err=True)
 
 
 def measure(mode: str, part: float = 1.0) -> dict[str, Any]:
