@@ -18,6 +18,7 @@ from engrams.kv.policy import Kept, Policy, Seen, SeenLayer
 from engrams_bench.kv import rows
 from engrams_bench.kv.asking import Asked
 from engrams_bench.kv.calibrate import Calibrated
+from engrams_bench.kv.names import BUDGETS, THIN_BUDGETS
 
 #: Whoever wants to know how far it is.
 Tell = Callable[[str], None]
@@ -78,13 +79,13 @@ def agnostic(model: Any, asked: Sequence[Asked], known: Calibrated, tell: Tell) 
         block = block_of(seen, tokens)
         _ask(model, held.at(FULL, 1.0), one, block, None)
         for name, policy in policies.items():
-            for budget in rows.BUDGETS:
+            for budget in BUDGETS:
                 _ask(model, held.at(name, budget), one, block, policy(_shown(seen, policy), budget))
         if one.sample.task == "facts":
             thin = rows.thin()
-            for budget in rows.THIN_BUDGETS:
+            for budget in THIN_BUDGETS:
                 _ask(model, held.at(thin.name, budget), one, block, thin(_shown(seen, thin), budget))
-        for share in rows.BUDGETS:
+        for share in BUDGETS:
             run = Delta(full=2, choosing=(2, 5), share=share, sinks=rows.SINKS, recent=3).pass_()
             row = held.at(Delta.name, share)
             found = answers(model, block, [q.tokens() for q in one.questions], choose=run)
@@ -107,7 +108,7 @@ def aware(model: Any, asked: Sequence[Asked], known: Calibrated, tell: Tell) -> 
             if turn == 0:
                 for_all = [q.tokens() for q in one.questions]
             for name, policy in policies.items():
-                for budget in rows.BUDGETS:
+                for budget in BUDGETS:
                     shown = (
                         _with_draft(model, seen, tokens, question.tokens())
                         if name == "spec-kv"
@@ -124,7 +125,7 @@ def aware(model: Any, asked: Sequence[Asked], known: Calibrated, tell: Tell) -> 
                     ]
                     own.at(name, budget).right.append(right[0])
                     other.at(name, budget).right += right[1:]
-            for budget in rows.BUDGETS:
+            for budget in BUDGETS:
                 own.at(SpecPC.name, budget).right.append(_shorter(model, tokens, question, budget))
         if number % 12 == 0:
             tell(f"for the question: context {number + 1} of {len(asked)}")

@@ -20,6 +20,7 @@ from transformers import DynamicCache
 from engrams_bench.kv import fixture, rows
 from engrams_bench.kv.asking import Asked, described, drawn
 from engrams_bench.kv.compressing import Rows, Tell
+from engrams_bench.kv.names import BUDGETS
 from engrams_bench.machine import machine, origin
 
 
@@ -52,7 +53,7 @@ def measure(model: Any, kvpress: Any, tell: Tell) -> dict[str, Any]:
     held, failed = Rows(), dict[str, str]()
     for number, one in enumerate(asked):
         for name, press in presses(kvpress).items():
-            for budget in rows.BUDGETS:
+            for budget in BUDGETS:
                 if name in failed:
                     continue
                 try:

@@ -22,14 +22,8 @@ from engrams.kv.policies.think import ThinK
 from engrams.kv.policy import Policy
 from engrams_bench.kv.calibrate import SHORT, Calibrated
 
-BUDGETS = (0.5, 0.25)
-#: Only channels of keys go: a budget is above one half.
-THIN_BUDGETS = (0.875, 0.75, 0.625)
 WINDOW, KERNEL = 12, 1  # a chunk; single tokens hold the values, so that smoothing only blurs
 SINKS = 1  # the token that begins every text
-STRUCTURAL = ("streaming", "la-cache")
-#: Those whose score tells tokens apart: at 25 % they have to be better than a draw by lot.
-SCORED = ("attention-gate", "cake", "compress-kv", "expected-attention", "h2o", "lazy-eviction", "snapkv")
 
 
 def agnostic(known: Calibrated) -> Mapping[str, Policy]:

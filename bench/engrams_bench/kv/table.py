@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engrams_bench.kv.rows import BUDGETS, SCORED, STRUCTURAL
+from engrams_bench.kv.names import BUDGETS, SCORED, STRUCTURAL
 from engrams_bench.measures.paired import Difference, paired
 from engrams_bench.printing import percent
 from engrams_bench.svg import Axis, Line, Picture
