@@ -16,6 +16,7 @@ from engrams.records import (
     Decision,
     Draft,
     Engram,
+    Event,
     EventId,
     Json,
     Link,
@@ -273,7 +274,7 @@ def _note(event_id: str, run: Run, value: Draft, about: Mapping[str, Json], inde
         recipe=run.recipe,
         kind="note",
         content=event.content,
-        keys=index_keys(event.content, about, index_text),
+        keys=index_keys(_told(event), about, index_text),
         occurred_at=event.occurred_at,
         recorded_at=event.recorded_at,
         sources=(event.id,),
@@ -287,9 +288,14 @@ def _note(event_id: str, run: Run, value: Draft, about: Mapping[str, Json], inde
     )
 
 
+def _told(turn: Event | Engram) -> str:
+    """What a turn says, with who says it where they have a name: the authors' code makes notes of such lines."""
+    return f"{turn.speaker} says: {turn.content}" if turn.speaker else turn.content
+
+
 def _annotated(note: Engram, about: Mapping[str, Json], index_text: IndexText) -> Engram:
     whole = {**note.metadata, **about}
-    return replace(note, metadata=whole, keys=index_keys(note.content, whole, index_text))
+    return replace(note, metadata=whole, keys=index_keys(_told(note), whole, index_text))
 
 
 def _rewritten(note: Engram, change: Mapping[str, Json], index_text: IndexText) -> Engram:

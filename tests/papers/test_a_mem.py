@@ -30,7 +30,7 @@ def test_a_note_carries_what_the_model_says_and_is_found_by_all_of_it() -> None:
         [note] = memory.get_all()
         assert (note.kind, note.content) == ("note", "I bought a kiln.")
         assert note.metadata["keywords"] == ["kiln", "craft"]
-        assert note.keys == ("I bought a kiln. About a kiln. kiln, craft hobby",)
+        assert note.keys == ("Ines says: I bought a kiln. About a kiln. kiln, craft hobby",)
         assert talk.shown("note") == [{"message": "Ines says: I bought a kiln."}]
         assert talk.shown("evolve") == []  # the first note has no neighbours
 
