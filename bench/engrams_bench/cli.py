@@ -20,6 +20,10 @@ from engrams_bench.errors import BenchError
 from engrams_bench.folder import data_folder, files_of, require
 from engrams_bench.gallery.command import gallery
 from engrams_bench.hooks import hooks
+from engrams_bench.kv import measured, reuse_table
+from engrams_bench.kv import table as kv_table
+from engrams_bench.kv.command import kv
+from engrams_bench.kv.reuse_command import kv_reuse
 from engrams_bench.load.command import load
 from engrams_bench.parametric import table as weights_table
 from engrams_bench.parametric.command import weights
@@ -46,6 +50,7 @@ RESULTS = Path("bench/results")
 PAGES = (Path("README.md"), Path("bench/README.md"))
 SCALE, RECALL, SURE = Path("docs/scale.md"), Path("docs/recall.md"), Path("docs/confidence.md")
 WEIGHTS = Path("docs/weights.md")
+ACTIVATION = Path("docs/kv.md")
 #: The page on recipes, and the folder of results in which rows of published memories lie, apart from the README's.
 SYSTEMS_PAGE, PUBLISHED = Path("docs/recipes.md"), "recipes"
 IMAGES = Path("docs/images")
@@ -300,6 +305,15 @@ def report(results: Path, pages: tuple[Path, ...], check: bool, only: bool) -> N
     for page in pages or [page for page in every if page.is_file()]:
         changed = insert(page, tables.get(page.name, text), check)
         click.echo(f"{page}: {'written' if changed else 'as the results say'}")
+    if not pages and measured.TARGET.parent.is_dir():
+        changed = measured.write(results / "kv", check=check)
+        click.echo(f"{measured.TARGET}: {'written' if changed else 'as the results say'}")
+    if not pages and ACTIVATION.is_file():
+        changed = insert(ACTIVATION, reuse_table.markdown(results / "kv"), check, reuse_table.BEGIN)
+        click.echo(f"{ACTIVATION}, reuse: {'written' if changed else 'as the results say'}")
+        text = kv_table.markdown(kv_table.gather(results / "kv"))
+        changed = insert(ACTIVATION, text, check, kv_table.BEGIN)
+        click.echo(f"{ACTIVATION}, compression: {'written' if changed else 'as the results say'}")
 
 
 @cli.command()
@@ -407,6 +421,8 @@ cli.add_command(compare_recipes)
 cli.add_command(confident)
 cli.add_command(gallery)
 cli.add_command(hooks)
+cli.add_command(kv)
+cli.add_command(kv_reuse)
 cli.add_command(load)
 cli.add_command(policy)
 cli.add_command(speed)

@@ -23,7 +23,7 @@ DEPTHS = (8, 16, 32)
 CHUNKS, CHUNK_TOKENS, QUESTION_TOKENS = 8, 128, 16
 WIDTH, INNER, HEADS, PAIRED_HEADS, VOCABULARY = 256, 768, 8, 2, 1_000
 BEGIN, FIRST = 0, 4
-REPEATS = 7
+REPEATS = 5
 FULL, COMPOSE = "full prefill", "compose"
 #: Nothing is computed anew by the first: what is measured is loading from disk, turning and the question.
 WAYS: dict[str, Reuse | None] = {
