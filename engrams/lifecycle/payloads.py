@@ -144,20 +144,20 @@ def handle_of(engram: Engram) -> Handle:
     )
 
 
-def attached(house: House, context: Context, scope: Scope) -> Context:
+def attached(house: House, context: Context) -> Context:
     """A context with the blocks and adapters that rest on what it cites, in the order of its hits.
 
     One whose text was corrected since is left out: it says what does not hold any more.
     """
     order = {id: place for place, hit in enumerate(context.hits) for id in (*hit.event_ids, hit.id)}
-    where = Where(kinds=CACHES, writer=WRITER)
-    if not order or not house.store.list_engrams(scope, where, limit=1):
-        return context
+    beside = [id for id in house.store.derived_from(list(order)) if id not in order] if order else []
     found = [
         engram
-        for engram in house.store.engrams(house.store.derived_from(list(order))).values()
-        if engram.kind in CACHES and engram.state == "active" and engram.payload is not None
+        for engram in house.store.engrams(beside).values()
+        if engram.recipe == WRITER and engram.state == "active" and engram.payload is not None
     ]
+    if not found:
+        return context
     notes = house.store.about([source for engram in found for source in engram.sources])
     fresh = [e for e in found if not _corrected(notes, e)]
     fresh.sort(key=lambda e: (min(order.get(source, len(order)) for source in e.sources), e.recorded_at))

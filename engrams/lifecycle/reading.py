@@ -146,7 +146,7 @@ def context(house: House, asked: Query) -> Context:
         milliseconds=round(spent.milliseconds, 1),
     )
     made = replace(made, price=spent, trace=tuple(run.trace.steps), pending=pending)
-    return payloads.attached(house, made, asked.scope)
+    return payloads.attached(house, made)
 
 
 def require_derived(house: House) -> int:

@@ -414,3 +414,10 @@ def test_the_key_is_sent(memory: Memory) -> None:
             assert client.search("x", user_id="ada") == []
             with pytest.raises(Denied, match="may not write"):
                 client.add("x", user_id="ada")
+
+
+def test_a_context_names_the_blocks_of_what_it_cites(client: Client, memory: Memory) -> None:
+    event = memory.add(KEY).event_ids[0]
+    told = {"tokens": 11, "layers": 3, "milliseconds_saved": 2.5}
+    handle = memory.keep_payload(KEY, "kv-block", b"block", fingerprint="f", sources=[event], metadata=told)
+    assert client.context("where is the spare key?").kv == (handle,)
