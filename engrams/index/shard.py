@@ -103,6 +103,7 @@ class Shard:
         closings: Closings = []
         if seen is not None and mark.change != seen.change:
             closings = self._store.closings(self._scope, after=seen.change)
+        changed = bool(closings)
         if self._file is not None and any(at is None for _, _, at in closings):
             self._file.drop()  # what was erased may not stay on disk
             self._kept_rows = 0
@@ -111,8 +112,7 @@ class Shard:
         elif any(at == OPEN_END for _, _, at in closings):
             self._start_anew()  # rows that stand were written anew, with other vectors or without a source
         elif closings:
-            self._take_out(closings)
-        changed = bool(closings)
+            changed = self._take_out(closings)
         fresh = self._store.entry_columns(
             self._scope, after=self._last_row, batch=SEGMENT_ROWS, writer=self._writer
         )
@@ -126,15 +126,18 @@ class Shard:
         if changed:
             self._snapshot, self._past = self._arrays.taken(), None
 
-    def _take_out(self, closings: Closings) -> None:
+    def _take_out(self, closings: Closings) -> bool:
+        """Takes out what was closed or erased; whether any of it was here: a version of what a step learnt never is."""
         gone = {row for _, row, at in closings if at is None}
         closed = {row: at for _, row, at in closings if at is not None}
         if self._history:
             self._arrays.close(_numbers(closed), _numbers(closed.values()))
         else:
             gone.update(closed)
-        self._arrays.closed += len(closed)
-        self._arrays = self._arrays.without(_numbers(sorted(gone)))
+        before = self._arrays
+        before.closed += len(closed)
+        self._arrays = before.without(_numbers(sorted(gone)))
+        return self._history or self._arrays is not before
 
     def _restore(self) -> None:
         """Begins with what was kept on disk, where it is of this store as it is or once was."""

@@ -72,12 +72,12 @@ def moved(
 
     Source: RMM (Tan et al., ACL 2025), section 4.3 (Williams 1992).
     """
-    chances = softmax(maps.scores(asked, memories), temperature)
+    further, towards = memories + memories @ maps.memory.T, asked + maps.question @ asked
+    chances = softmax(further @ towards, temperature)
     push = (worth - chances * worth.sum()) / temperature
-    further = memories + memories @ maps.memory.T
     return Maps(
         maps.question + np.outer(rate * (push @ further), asked),
-        maps.memory + np.outer(rate * (asked + maps.question @ asked), push @ memories),
+        maps.memory + np.outer(rate * towards, push @ memories),
     )
 
 
