@@ -149,7 +149,7 @@ def test_it_learns_what_is_asked_for_on_conversations_it_has_not_seen(data: Data
     assert IDLE not in kept
     [told] = gather(tmp_path)
     lines = markdown([told]).splitlines()
-    assert lines[6].startswith("| `mem-alpha` | prices | 1 | 100.0 of ")
+    assert lines[6].startswith("| `mem-alpha` | prices, 3 | 1 | 100.0 of ")
     assert markdown([]) == ""
 
 

@@ -23,12 +23,22 @@ def markdown(results: Sequence[Mapping[str, Any]]) -> str:
     """For each result and price: recall and share kept by the learnt policy and those beside it, and by how much it is worth more."""
     if not results:
         return ""
-    heads = ["recipe", "data", "price", *COLUMNS, *(f"worth more than {name}" for name in COLUMNS[1:])]
+    heads = [
+        "recipe",
+        "data, conversations",
+        "price",
+        *COLUMNS,
+        *(f"worth more than {name}" for name in COLUMNS[1:]),
+    ]
     lines = ["", "", "**Policies that learn what to keep**", ""]
     lines += [f"| {' | '.join(heads)} |", f"| --- | --- |{' --: |' * (len(heads) - 2)}"]
     for result in results:
         for row in result["rows"]:
-            cells = [f"`{result['recipe']['name']}`", result["data"]["name"], f"{row['price']:g}"]
+            cells = [
+                f"`{result['recipe']['name']}`",
+                f"{result['data']['name']}, {result['conversations']}",
+                f"{row['price']:g}",
+            ]
             cells += [
                 f"{100 * held['recall']:.1f} of {100 * held['kept']:.0f}"
                 for held in (row["policies"][name] for name in COLUMNS)
