@@ -12,7 +12,7 @@ from engrams import Memory
 from engrams.errors import BadSetting, NotFound, UsageError
 from engrams.lifecycle.feedback import relearn
 from engrams.recall.learnt import Learnt, factors_of, scorer_id
-from engrams.records import Engram, Hit
+from engrams.records import Engram, Hit, Query, Scope
 
 SAID = (
     "I adopted a grey cat yesterday.",
@@ -193,3 +193,19 @@ def test_secrets_in_the_question_are_masked_as_in_what_is_added() -> None:
         memory.feedback("Which cat has ada@example.org?", cited=hits(memory)[0], user_id="ada")
         (event,) = [e for e in memory.log(user_id="ada").items if e.kind == "feedback"]
         assert "example.org" not in event.content
+
+
+def test_what_was_worked_out_of_the_index_outlives_feedback_and_no_change_of_a_row() -> None:
+    with opened() as memory:
+
+        def worked_out() -> dict[tuple[object, ...], object]:
+            asked = Query("x", Scope("ada"), writer=memory.recipe.writer)
+            return memory._house.index.view(asked).derived
+
+        found, before = hits(memory), worked_out()
+        for hit in found[:3]:  # the second and the third close a version of the scorer
+            memory.feedback(WHICH, cited=hit, user_id="ada")
+        assert worked_out() is before
+        memory.delete(found[0].id)
+        assert worked_out() is not before
+        assert found[0].id not in {h.id for h in hits(memory)}
