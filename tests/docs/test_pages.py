@@ -27,6 +27,8 @@ def test_the_python_of_a_page_runs_and_prints_what_it_shows(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    # Pages about models run on the one of the tests.
+    (tmp_path / "small-model").symlink_to(ROOT / "tests" / "fixtures" / "weights")
     names: dict[str, object] = {"__name__": page.stem}
     printed = ""
     for language, code in FENCE.findall(page.read_text("utf-8")):
