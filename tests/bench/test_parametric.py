@@ -66,7 +66,7 @@ def test_the_table_has_means_and_spreads_over_seeds(tmp_path: Path) -> None:
     folder.mkdir()
     for name, one in {
         "b": row("fpf", "fpf", (0.5, 1.0), (1.0, 1.0)),
-        "a": row("nothing written", None, (0, 1)),
+        "a": row("nothing written", None, (0, 1), (0, 1)),
     }.items():
         (folder / f"{name}.json").write_text(json.dumps(one))
     rows = table.gather(tmp_path)
