@@ -40,9 +40,7 @@ class Reader:
         """A stretch read behind others."""
         skip = len(behind)
         layers = tuple((k[:, skip:], v[:, skip:]) for k, v in self.prefill([*behind, *tokens]))
-        return Piece(
-            torch.tensor(tokens), torch.arange(skip, skip + len(tokens)), layers, tuple(behind)
-        )
+        return Piece(torch.tensor(tokens), torch.arange(skip, skip + len(tokens)), layers, tuple(behind))
 
     def logits(self, reused: Any, question: Sequence[int]) -> Any:
         """What the model says behind a composed cache: float[tokens of the question, vocabulary]."""
@@ -64,13 +62,14 @@ def tiny(kind: str = "Llama", **changes: Any) -> Reader:
 
 def distance(one: Sequence[Layer], other: Sequence[Layer]) -> float:
     """The largest difference of any key or value."""
-    return max(float((a - b).abs().max()) for x, y in zip(one, other, strict=True) for a, b in zip(x, y, strict=True))
+    return max(
+        float((a - b).abs().max()) for x, y in zip(one, other, strict=True) for a, b in zip(x, y, strict=True)
+    )
 
 
 BEGINNING = [0]
 CHUNKS = [[7, 3, 9, 11, 5], [2, 8, 8, 30], [21, 4, 17, 6, 1, 12]]
 TEXT = [*BEGINNING, *(token for chunk in CHUNKS for token in chunk)]
-
 
 
 def stored(reader: Reader) -> list[Piece]:
