@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from engrams.kv.block import Block
 from engrams.kv.drafting import ahead, read_ahead, shortened
 from engrams.kv.measure import answers, block_of, size_of
 from engrams.kv.policies.delta import Delta
+from engrams.kv.policies.reference import Random
 from engrams.kv.policies.spec_pc import SpecPC
 from engrams.kv.policy import Kept, Policy, Seen, SeenLayer
 from engrams_bench.kv import rows
@@ -78,7 +79,8 @@ def agnostic(model: Any, asked: Sequence[Asked], known: Calibrated, tell: Tell) 
         _, seen = read(model, tokens, len(tokens))
         block = block_of(seen, tokens)
         _ask(model, held.at(FULL, 1.0), one, block, None)
-        for name, policy in policies.items():
+        for name, held_policy in policies.items():
+            policy = _drawn_anew(held_policy, number)
             for budget in BUDGETS:
                 _ask(model, held.at(name, budget), one, block, policy(_shown(seen, policy), budget))
         if one.sample.task == "facts":
@@ -107,7 +109,8 @@ def aware(model: Any, asked: Sequence[Asked], known: Calibrated, tell: Tell) -> 
             block = block_of(seen, tokens)
             if turn == 0:
                 for_all = [q.tokens() for q in one.questions]
-            for name, policy in policies.items():
+            for name, held_policy in policies.items():
+                policy = _drawn_anew(held_policy, number)
                 for budget in BUDGETS:
                     shown = (
                         _with_draft(model, seen, tokens, question.tokens())
@@ -130,6 +133,11 @@ def aware(model: Any, asked: Sequence[Asked], known: Calibrated, tell: Tell) -> 
         if number % 12 == 0:
             tell(f"for the question: context {number + 1} of {len(asked)}")
     return {"rows": own.told(), "later": other.told()}
+
+
+def _drawn_anew(policy: Policy, number: int) -> Policy:
+    """A draw of its own for every context, or all would share one luck."""
+    return replace(policy, seed=number) if isinstance(policy, Random) else policy
 
 
 def _ask(model: Any, row: Row, one: Asked, block: Block, kept: Kept | None) -> None:

@@ -14,6 +14,7 @@ SCORED = (
     "expected-attention",
     "h2o",
     "h2o, nothing recent",
+    "key-diff",
     "lazy-eviction",
     "snapkv",
 )

@@ -8,6 +8,7 @@ from engrams.kv.policies.cake import Cake
 from engrams.kv.policies.compress_kv import CompressKV
 from engrams.kv.policies.expected_attention import ExpectedAttention
 from engrams.kv.policies.h2o import H2O
+from engrams.kv.policies.key_diff import KeyDiff
 from engrams.kv.policies.la_cache import LaCache
 from engrams.kv.policies.lazy_eviction import LazyEviction
 from engrams.kv.policies.razor_attention import RazorAttention
@@ -36,6 +37,7 @@ def agnostic(known: Calibrated) -> Mapping[str, Policy]:
         "h2o, nothing recent": H2O(recent=0.0, per_query=True),
         "snapkv": SnapKV(WINDOW, KERNEL),
         "expected-attention": ExpectedAttention(future=64, sinks=SINKS),
+        "key-diff": KeyDiff(),
         "cake": Cake(WINDOW, KERNEL),
         "compress-kv": CompressKV(known.semantic, window=WINDOW, kernel=KERNEL, best_heads=1),
         "task-kv": TaskKV(WINDOW, SINKS, recent=4, middle=4),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engrams_bench.kv.names import BUDGETS, SCORED, STRUCTURAL
+from engrams_bench.kv.names import BUDGETS, STRUCTURAL
 from engrams_bench.measures.paired import Difference, paired
 from engrams_bench.printing import percent
 from engrams_bench.svg import Axis, Line, Picture
@@ -159,16 +159,22 @@ def _kvpress(told: Mapping[str, Any], contexts: Sequence[Any]) -> str:
         lines.append([f"`{name}`", *(percent(_share_at(other["rows"], name, b)) for b in BUDGETS)])
     said = []
     for budget in BUDGETS:
-        ours = _best([row for row in told["before"]["rows"] if row["policy"] in SCORED], budget)
         theirs = _best(other["rows"], budget)
-        said.append(
-            f"at {percent(budget)} % our best score (`{ours['policy']}`) less theirs (`{theirs['policy']}`): "
-            f"{_signed(gap(ours, theirs, contexts))} points"
-        )
+        ours = [row for row in told["before"]["rows"] if row["policy"] not in KINDS]
+        for what, row in (
+            ("of ours", _best(told["before"]["rows"], budget)),
+            ("of our scores of tokens", _best(ours, budget)),
+        ):
+            said.append(
+                f"- at {percent(budget)} % the best {what} (`{row['policy']}`) less the best of theirs "
+                f"(`{theirs['policy']}`): {_signed(gap(row, theirs, contexts))} points"
+            )
+    if other["failed"]:
+        said.append(f"- did not run: {', '.join(f'`{name}`' for name in other['failed'])}")
     versions = other["versions"]
     return (
         f"kvpress {versions['kvpress']} with transformers {versions['transformers']}, same model, contexts and questions, "
-        f"compressed before the question:\n\n{_table(lines)}\n\n{'; '.join(said).capitalize()}."
+        f"compressed before the question:\n\n{_table(lines)}\n\n" + "\n".join(said)
     )
 
 

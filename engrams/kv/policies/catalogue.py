@@ -12,6 +12,7 @@ from engrams.kv.policies.compress_kv import CompressKV
 from engrams.kv.policies.delta import Delta
 from engrams.kv.policies.expected_attention import ExpectedAttention
 from engrams.kv.policies.h2o import H2O
+from engrams.kv.policies.key_diff import KeyDiff
 from engrams.kv.policies.la_cache import LaCache
 from engrams.kv.policies.lazy_eviction import LazyEviction
 from engrams.kv.policies.razor_attention import RazorAttention
@@ -32,6 +33,7 @@ BY_NAME: Mapping[str, Any] = {
     "expected-attention": ExpectedAttention,
     "full": Full,
     "h2o": H2O,
+    "key-diff": KeyDiff,
     "la-cache": LaCache,
     "lazy-eviction": LazyEviction,
     "random": Random,

@@ -11,6 +11,7 @@ from transformers import DynamicCache
 from engrams.kv.attention import read
 from engrams.kv.policies.expected_attention import ExpectedAttention
 from engrams.kv.policies.h2o import H2O
+from engrams.kv.policies.key_diff import KeyDiff
 from engrams.kv.policies.snapkv import SnapKV
 from engrams.kv.policies.streaming import Streaming
 from engrams.kv.policies.think import ThinK
@@ -51,6 +52,7 @@ def places_of(left: Any, full: Any) -> list[set[int]]:
 
 
 PAIRS = {
+    "key-diff": (KeyDiff(), lambda gone: kvpress.KeyDiffPress(gone)),
     "streaming": (Streaming(sinks=4), lambda gone: kvpress.StreamingLLMPress(gone, n_sink=4)),
     "snapkv": (
         SnapKV(window=8, kernel=5),

@@ -95,7 +95,7 @@ def test_delta_with_everything_chosen_is_full_attention(model: Any) -> None:
 
 def test_every_policy_has_a_name_a_paper_and_says_where_it_departs() -> None:
     told = {card["name"]: card for card in cards()}
-    assert len(told) == 19
+    assert len(told) == 20
     assert all(
         card["paper"] and card["differs"] for name, card in told.items() if name not in ("full", "random")
     )

@@ -13,6 +13,7 @@ from engrams.kv.policies.cake import Cake, shares
 from engrams.kv.policies.compress_kv import CompressKV
 from engrams.kv.policies.expected_attention import ExpectedAttention
 from engrams.kv.policies.h2o import H2O
+from engrams.kv.policies.key_diff import KeyDiff
 from engrams.kv.policies.reference import Full, Random
 from engrams.kv.policies.scoring import smooth, weights
 from engrams.kv.policies.snapkv import SnapKV
@@ -195,6 +196,16 @@ def test_expected_attention_turns_the_mean_query_to_positions_to_come() -> None:
     total = exp(logit[0]) + 1
     wanted = [sqrt(2) * exp(logit[0]) / total, sqrt(2) / total]
     assert close(ExpectedAttention(future=1, sinks=0).score(cache, 0)[0], wanted)
+
+
+def test_key_diff_keeps_what_is_unlike_the_rest() -> None:
+    # Directions (1,0), (1,0), (0,1): their mean is (2/3, 1/3), with cosines 2/√5, 2/√5 and 1/√5. Length does not count.
+    keys = torch.tensor([[[3.0, 0.0], [1.0, 0.0], [0.0, 9.0]]])
+    assert close(KeyDiff().score(keys)[0], [-2 / sqrt(5), -2 / sqrt(5), -1 / sqrt(5)])
+    cache = Seen(
+        (SeenLayer(keys, keys, keys[:, :0]),), torch.arange(3), torch.zeros(0).long(), torch.zeros(1)
+    )
+    assert places(KeyDiff()(cache, 0.4)) == [[[2]]]
 
 
 def test_a_gate_learns_what_was_needed() -> None:
