@@ -193,3 +193,25 @@ def test_a_ratio_is_rounded_up_and_the_earlier_of_equals_is_taken() -> None:
     assert [count_of(r, 100) for r in (0.0, 0.15, 0.151, 1.0)] == [0, 15, 16, 100]
     assert highest(torch.tensor([1.0, 3.0, 3.0, 2.0, 3.0]), 2).tolist() == [1, 2]
     assert highest(torch.tensor([1.0, 3.0, 3.0, 2.0, 3.0]), 4).tolist() == [1, 2, 3, 4]
+
+
+def test_another_call_in_the_middle_of_a_pass_is_left_alone(reader: Reader, pieces: list[Piece]) -> None:
+    """The model serves a plain call while a pass with narrowing is under way, and neither notices the other."""
+    joined = join(pieces, Rotary.of(reader.model))
+    alone = recompute(reader.model, joined, torch.arange(6, 16), narrow={0: lambda *_: torch.tensor([0, 5])})
+    plain = reader.prefill(TEXT)
+    between: list[tuple[Layer, ...]] = []
+
+    def choose(*_: object) -> torch.Tensor:
+        between.append(reader.prefill(TEXT))
+        return torch.tensor([0, 5])
+
+    passed = recompute(reader.model, joined, torch.arange(6, 16), narrow={0: choose, 1: choose_all})
+    between.append(reader.prefill(TEXT))
+    assert all(distance(one, plain) == 0 for one in between)
+    assert distance(passed.layers, alone.layers) == 0
+
+
+def choose_all(_: int, places: torch.Tensor, *__: object) -> torch.Tensor:
+    """Everybody goes on."""
+    return torch.arange(len(places))
