@@ -28,7 +28,9 @@ ALL = Where()
 BOB = Scope("acme/bob")
 OTHERS = Scope("globex/carol")
 KILLS = 6
-GIVES_UP = 6  # seconds a writer waits for a server that was killed, and that stays away until the writer has ended
+GIVES_UP = (
+    6  # seconds a writer waits for a server that was killed, and that stays away until the writer has ended
+)
 
 
 def texts(url: str) -> list[str]:
