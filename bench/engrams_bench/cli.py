@@ -332,6 +332,7 @@ def plot(results: Path, check: bool, out: Path) -> None:
         *confidence_table.pictures(confidence_table.gather(results)),
         *speed_pictures(gather_speed(results, list(TITLES))),
         *weights_table.pictures(weights_table.gather(results)),
+        *kv_table.pictures(kv_table.gather(results / "kv")),
     ]
     for path in draw(made, out, check):
         click.echo(path)
