@@ -78,6 +78,7 @@ def _results(rows: Sequence[Result]) -> str:
     if any(broad(row) for row in rows):
         lines += [
             "",
-            "† Hits stand for much at once (sessions, summaries): recall counts what they rest on, not what they say.",
+            "† Hits or the head of a context stand for much at once (sessions, summaries): recall counts what they rest on, not what "
+            "they say.",
         ]
     return "\n".join(lines)

@@ -151,8 +151,9 @@ def _difference(pair: Pair | None, of_little_worth: bool) -> str:
 
 FOOT = (
     "\\* holds: a paired bootstrap over the same questions, with Holm's correction over the rows of the set, and over conversations "
-    "where there are at least five. † Hits stand for much at once (sessions, summaries): what they rest on is counted, not what they "
-    "say, so their figures are in brackets and they are left out above. `no-model`, `replayed` and `+minilm` as on "
+    "where there are at least five. † Hits or the head of a context stand for much at once (sessions, summaries): what they rest on "
+    "is counted, not what they say, so their figures are in brackets and they are left out above. `no-model`, `replayed` and "
+    "`+minilm` as on "
     "[recipes](recipes.md#what-they-find)."
 )
 

@@ -14,6 +14,10 @@ PUBLISHED = "recipes"
 #: Two pieces of evidence found in one hit, in this share of the questions that need several: hits are then broad (sessions, summaries),
 #: and recall at k counts what they rest on. Rows of turns and facts stand at 0 to 0.06, those of sessions and summaries at 0.27 and above.
 BROAD = 0.15
+#: A context that rests on all of the evidence of every one of so many questions, in fewer tokens than a search gives: it holds what speaks
+#: of everything, as a summary of all, whatever was asked.
+SURE = 20
+SUMMARY_TOKENS = 1000
 #: What a figure is called, where it stands in a row, and its factor: shares are told as percentages.
 FIGURES = {
     "R@5": ("{level} recall@5", 100.0),
@@ -44,7 +48,10 @@ def owner(row: Result, names: Collection[str]) -> str | None:
 
 
 def broad(row: Result) -> bool:
-    """Whether hits stand for much at once, so that what is found says little of what is shown."""
+    """Whether hits, or what a context begins with, stand for much at once, so that what is found says little of what is shown."""
+    given = [o for o in row.outcomes if o.counts and o.cited is not None]
+    if len(given) >= SURE and all(o.cited == 1 and (o.tokens or 0) < SUMMARY_TOKENS for o in given):
+        return True
     several = [found for o in row.outcomes if o.counts and len(found := _found(o)) > 1]
     return bool(several) and sum(len(set(found)) < len(found) for found in several) / len(several) > BROAD
 
