@@ -132,11 +132,15 @@ def test_hits_that_stand_for_much_are_told_by_evidence_that_meets_in_one() -> No
 
 
 def test_a_short_context_that_rests_on_all_evidence_of_all_questions_is_a_summary_of_everything() -> None:
-    every = tuple(replace(o, cited=1.0, tokens=300) for o in outcomes(*[(1,)] * 20))
+    every = tuple(
+        replace(o, cited=1.0, tokens=300) for o in outcomes(*[(1,)] * 16, *[(11,)] * 2, *[(None,)] * 2)
+    )
+    every = tuple(o for o in every if o.counts)
     assert broad(row("summary of all", every))
     assert not broad(row("one question less", every[1:]))
     assert not broad(row("long enough to hold it", tuple(replace(o, tokens=1000) for o in every)))
     assert not broad(row("one without", (*every, replace(every[0], cited=0.5))))
+    assert not broad(row("what it found", tuple(replace(o, turns=(2,)) for o in every)))
 
 
 def test_numbers_in_a_text_follow_the_rows() -> None:

@@ -14,10 +14,11 @@ PUBLISHED = "recipes"
 #: Two pieces of evidence found in one hit, in this share of the questions that need several: hits are then broad (sessions, summaries),
 #: and recall at k counts what they rest on. Rows of turns and facts stand at 0 to 0.06, those of sessions and summaries at 0.27 and above.
 BROAD = 0.15
-#: A context that rests on all of the evidence of every one of so many questions, in fewer tokens than a search gives: it holds what speaks
-#: of everything, as a summary of all, whatever was asked.
+#: A context that rests on all of the evidence of every one of so many questions, in few tokens, though this share of it (as above) is
+#: not among the first hits: it holds what speaks of everything, as a summary of all, whatever was asked.
 SURE = 20
 SUMMARY_TOKENS = 1000
+FIRST_HITS = 10
 #: What a figure is called, where it stands in a row, and its factor: shares are told as percentages.
 FIGURES = {
     "R@5": ("{level} recall@5", 100.0),
@@ -51,7 +52,9 @@ def broad(row: Result) -> bool:
     """Whether hits, or what a context begins with, stand for much at once, so that what is found says little of what is shown."""
     given = [o for o in row.outcomes if o.counts and o.cited is not None]
     if len(given) >= SURE and all(o.cited == 1 and (o.tokens or 0) < SUMMARY_TOKENS for o in given):
-        return True
+        unseen = sum(any(rank is None or rank > FIRST_HITS for rank in o.turns) for o in given)
+        if unseen / len(given) > BROAD:
+            return True
     several = [found for o in row.outcomes if o.counts and len(found := _found(o)) > 1]
     return bool(several) and sum(len(set(found)) < len(found) for found in several) / len(several) > BROAD
 
