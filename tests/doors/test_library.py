@@ -361,6 +361,7 @@ def test_any_text_comes_back_as_it_was(memory: Memory, text: str) -> None:
     assert memory.check() == []
 
 
+@pytest.mark.slow
 def test_ten_megabytes_are_kept_whole_and_found(memory: Memory) -> None:
     text = "filler words about nothing in particular. " * 250_000 + "The parrot answers to Quetzalcoatl."
     receipt = memory.add(text)

@@ -59,6 +59,7 @@ def test_true_facts_are_left_alone(part: str) -> None:
     assert len(wrong) / count <= MOST_WRONG, wrong
 
 
+@pytest.mark.slow
 def test_no_statement_ends_one_of_another_pair_that_it_does_not_speak_of() -> None:
     """Every later update against every earlier statement: only what shares speaker and subject may end."""
     earlier = sorted({p["earlier"] for p in PAIRS})
