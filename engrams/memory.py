@@ -714,8 +714,8 @@ class Memory(Keeping):
 
     @staticmethod
     def policies() -> list[Mapping[str, Json]]:
-        """Compression policies and ways of reuse of activation memory, a card each: kind ("compression", "reuse"), name, paper,
-        differs, needs, and what was measured of it.
+        """Compression policies, ways of reuse and of sharing of activation memory, a card each: kind ("compression", "reuse",
+        "sharing"), name, paper, differs, needs, and what was measured of it.
 
         Raises:
             NeedsExtra: the extra `torch` is not installed.

@@ -1,4 +1,4 @@
-"""What can be done with blocks, by name: compression policies and ways of reuse, with paper and what was measured of them."""
+"""What can be done with blocks, by name: compression policies, ways of reuse and of sharing, with paper and what was measured of them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,35 @@ from typing import Any
 
 from engrams.kv.policies.catalogue import cards as of_compression
 from engrams.kv.reuse.catalogue import KEEPING, METHODS
+from engrams.kv.shared.group_think import GroupThink
+from engrams.kv.shared.hogwild import Hogwild
+from engrams.kv.shared.task_tree import TaskTree
 
 #: Package data: by kind and name, the row that the benchmark measured last on the fixture model.
 MEASURED = "measured.json"
 
 
 def cards() -> list[dict[str, Any]]:
-    """One card each: kind ("compression", "reuse"), name, paper (empty: ours, or a row of reference), differs, needs (what a name
-    alone does not bring) and measured (an object of figures, empty where it was not measured)."""
+    """One card each: kind ("compression", "reuse", "sharing"), name, paper (empty: ours, or a row of reference), differs, needs
+    (what a name alone does not bring) and measured (an object of figures, empty where it was not measured)."""
     reuse = [
         {"name": way.name, "paper": way.paper, "differs": list(way.differs), "needs": needs}
         for ways, needs in ((METHODS, ""), (KEEPING, "its own store of pieces"))
         for way in ways.values()
     ]
+    sharing = [
+        {
+            "name": way.name,
+            "paper": way.paper,
+            "differs": list(way.differs),
+            "needs": "a loop of the caller's own",
+        }
+        for way in (Hogwild, GroupThink, TaskTree)
+    ]
     rows = measured()
     return [
         {"kind": kind, **card, "measured": rows.get(kind, {}).get(card["name"], {})}
-        for kind, group in (("compression", of_compression()), ("reuse", reuse))
+        for kind, group in (("compression", of_compression()), ("reuse", reuse), ("sharing", sharing))
         for card in group
     ]
 

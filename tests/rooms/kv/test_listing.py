@@ -23,6 +23,7 @@ WANTED = {
         attention-gate spec-kv spec-pc delta retrieval-heads
     """,
     "reuse": "cacheblend cache-craft",
+    "sharing": "hogwild group-think tim-run",
 }
 
 
