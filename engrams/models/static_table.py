@@ -74,7 +74,7 @@ class StaticTable:
         return found
 
     def similarities(self, pieces: Sequence[int], among: npt.NDArray[np.integer]) -> Float32:
-        """Cosines of q pieces with the pieces `among`, negative ones and all other pieces 0, float32[q, v]."""
+        """Cosines of q pieces with the pieces `among`, negative ones 0, float32[q, len(among)]."""
         if self._wide is None:  # two threads may both make it: the same values, one of them kept
             self._wide = self._vectors.astype(np.float32) / np.float32(SCALE)
         wide, (known, of_known) = self._wide, self._gathered
@@ -83,9 +83,7 @@ class StaticTable:
             self._gathered = (among, of_known)
         found = products(of_known, wide[list(pieces)])
         # Piece by piece in memory: who looks up the pieces of a text finds all q numbers of one side by side.
-        out: Float32 = np.zeros((len(wide), len(pieces)), dtype=np.float32)
-        out[among] = np.maximum(found, 0, out=found)
-        return out.T
+        return np.maximum(found, 0, out=found).T
 
 
 class _ContentPieces(dict[str, tuple[int, ...]]):

@@ -43,7 +43,7 @@ class TokenTable(Protocol):
         ...
 
     def similarities(self, pieces: Sequence[int], among: npt.NDArray[np.integer]) -> Float32:
-        """`similarity` of q pieces at once, worked out for the pieces `among` only, 0 for all others, float32[q, v]."""
+        """`similarity` of q pieces at once with the pieces `among` only, float32[q, len(among)]."""
         ...
 
 

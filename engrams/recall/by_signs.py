@@ -12,7 +12,7 @@ from engrams.errors import BadSetting
 from engrams.ports import Float32, Int64, UInt16, View
 from engrams.recall.by_meaning import SAMPLE, in_threes
 from engrams.recall.by_words import reach
-from engrams.recall.derived import beside, once, threads_in_a_row
+from engrams.recall.derived import of_three, of_whole_thread, once
 from engrams.recall.found import Found, Signal
 from engrams.step import Run, Step
 
@@ -150,27 +150,12 @@ class Sample:
 
 def least_beside(view: View, values: UInt16) -> UInt16:
     """The least of each row and its neighbours in the thread, uint16[size] of uint16[size]."""
-    none = np.append(values, np.uint16(np.iinfo(np.uint16).max))  # its last: no such row, number -1
-    least = values
-    for step, shift, breaks in beside(view):
-        if shift is None:
-            least = np.minimum(least, none[step])
-            continue
-        other = np.empty_like(values)
-        if shift < 0:
-            other[1:] = values[:-1]
-        else:
-            other[:-1] = values[1:]
-        other[breaks] = none[step[breaks]]
-        least = np.minimum(least, other, out=other)
-    return least
+    return of_three(view, values, np.minimum, np.uint16(np.iinfo(np.uint16).max))
 
 
 def least_of_thread(view: View, values: UInt16) -> UInt16:
     """The least of the thread each row stands in, uint16[size] of uint16[size]."""
-    order, starts, lengths, place = threads_in_a_row(view)
-    least = np.minimum.reduceat(values if order is None else values[order], starts)
-    return np.repeat(least, lengths) if place is None else least[place]
+    return of_whole_thread(view, values, np.minimum)
 
 
 def _agreeing(half: np.float32, differing: UInt16) -> Float32:

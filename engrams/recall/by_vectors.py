@@ -8,7 +8,7 @@ import numpy as np
 
 from engrams.errors import BadSetting
 from engrams.ports import Float32, View
-from engrams.recall.by_words import reach
+from engrams.recall.derived import of_three, of_whole_thread
 from engrams.recall.found import Found, Signal, nothing
 from engrams.step import Run, Step
 
@@ -71,14 +71,9 @@ class DenseScores(Step[Found, Found]):
 
 def nearby(view: View, own: Float32) -> Float32:
     """The largest of each row and its neighbours in the thread, float32[size] of float32[size]."""
-    padded = np.append(own, np.float32(-np.inf))
-    rows, before, after = reach(view, np.arange(view.size, dtype=np.int32), 1)
-    best: Float32 = np.maximum(np.maximum(padded[rows], padded[before]), padded[after])
-    return best
+    return of_three(view, own, np.maximum, np.float32(-np.inf))
 
 
 def best_of_thread(view: View, own: Float32) -> Float32:
     """The largest of the thread each row stands in, float32[size] of float32[size]."""
-    best = np.full(view.threads, -np.inf, dtype=np.float32)
-    np.maximum.at(best, view.thread, own)
-    return best[view.thread]
+    return of_whole_thread(view, own, np.maximum)

@@ -92,3 +92,34 @@ def beside(view: View) -> tuple[tuple[Int32, int | None, Int64], ...]:
         return tuple(found)
 
     return once(view, ("beside",), make)
+
+
+def of_three(
+    view: View, values: npt.NDArray[Number], better: np.ufunc, nothing: Number
+) -> npt.NDArray[Number]:
+    """The `better` (`np.minimum` or `np.maximum`) of each row and its neighbours in the thread, [size] of [size].
+
+    `nothing` is what is worse than everything: it stands for a neighbour that there is not.
+    """
+    padded = np.append(values, nothing)  # its last: no such row, number -1
+    best = values
+    for step, shift, breaks in beside(view):
+        if shift is None:
+            best = better(best, padded[step])
+            continue
+        other = np.empty_like(values)
+        if shift < 0:  # the first row is no break: -1, that it has none, is one less than its number
+            other[:1], other[1:] = nothing, values[:-1]
+        else:
+            other[:-1] = values[1:]
+        other[breaks] = padded[step[breaks]]
+        best = better(best, other, out=other)
+    return best
+
+
+def of_whole_thread(view: View, values: npt.NDArray[Number], better: np.ufunc) -> npt.NDArray[Number]:
+    """The `better` (`np.minimum` or `np.maximum`) of the thread each row stands in, [size] of [size], at least one row."""
+    order, starts, lengths, place = threads_in_a_row(view)
+    best = better.reduceat(values if order is None else values[order], starts)
+    found: npt.NDArray[Number] = np.repeat(best, lengths) if place is None else best[place]
+    return found

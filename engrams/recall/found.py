@@ -57,6 +57,11 @@ class Signal:
         """Whether the values are known to be one and the same: they order nothing."""
         return len(self.values) > 1 and self.values.strides == (0,)
 
+    def narrowed(self, at: npt.NDArray[np.integer]) -> Signal:
+        """Of some of the candidates, by their places; mean and deviation stay."""
+        values = self.values[: len(at)] if self.constant else self.values[at]
+        return Signal(values, self.mean, self.deviation)
+
     def slope(self, weight: float) -> np.float32:
         """By how much a sum grows with the values when the signal counts `weight` times: 0 where nothing deviates."""
         if self.deviation is None:
@@ -74,7 +79,7 @@ class Found:
     """A question, the state of the index it looks into, the candidate rows, and the signals so far.
 
     `rows` int32[c], ascending; every signal is aligned with it. At first all rows are candidates. `closeness`
-    float32[q, v]: how similar the pieces of the question are to those of the view, once a step has worked it out.
+    float32[q, o]: how similar the pieces of the question are to those that occur in the view, once a step has worked it out.
     `vector` float32[d]: the question's, where its signals are guesses that want an exact look.
     """
 
@@ -100,7 +105,17 @@ class Found:
 
     def with_signal(self, name: str, signal: Signal) -> Found:
         """The same with one more signal (or another of the same name)."""
-        return replace(self, signals={**self.signals, name: signal})
+        # Not by `replace`, which looks at every field: a chain does this for each of its signals.
+        return Found(
+            self.query,
+            self.view,
+            self.question,
+            self.rows,
+            {**self.signals, name: signal},
+            self.closeness,
+            self.vector,
+            self.looked_up,
+        )
 
     def with_scores(self, name: str, scores: Float32) -> Found:
         """The same with a signal that is known for every row, float32[size], and counts in deviations."""
@@ -113,5 +128,5 @@ class Found:
     def narrowed(self, rows: Int32) -> Found:
         """Only the candidates `rows` (ascending, all of them candidates now); signals keep mean and deviation."""
         at = rows if self.whole else np.searchsorted(self.rows, rows)
-        signals = {name: replace(s, values=s.values[at]) for name, s in self.signals.items()}
+        signals = {name: s.narrowed(at) for name, s in self.signals.items()}
         return replace(self, rows=rows, signals=signals)

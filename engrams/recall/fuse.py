@@ -10,7 +10,7 @@ import numpy as np
 from engrams.arithmetic import IN_CACHE, moments, top_k
 from engrams.errors import BadSetting
 from engrams.ports import Float32, View
-from engrams.recall.by_meaning import evenly, piece_rarity, similarities
+from engrams.recall.by_meaning import evenly, occurring, piece_rarity, similarities
 from engrams.recall.derived import once
 from engrams.recall.found import Found, Signal
 from engrams.records import Query
@@ -188,25 +188,28 @@ class Shortlist(Step[Found, Found]):
         return replace(value, closeness=closeness).narrowed(np.sort(best).astype(np.int32))
 
     def _rough(self, value: Found, closeness: Float32) -> Float32:
-        """Rough MaxSim of every row, float32[size], from float32[q, v]."""
+        """Rough MaxSim of every row, float32[size], from float32[q, o]."""
         view, left = value.view, self.touches
         rough = np.zeros(view.size, dtype=np.float32)
-        pieces = value.question.pieces
-        best = np.zeros(view.size, dtype=np.float32)
+        pieces, among = value.question.pieces, occurring(view)
+        best = np.empty(view.size, dtype=np.float32)
         # Flat, since numpy finds what is not 0 in two dimensions six times as slowly.
         others, of_pieces = np.divmod(np.flatnonzero(closeness.T.ravel() >= self.floor), max(len(pieces), 1))
         for at in sorted(range(len(pieces)), key=lambda at: int(view.piece_frequency[pieces[at]])):
             related = others[of_pieces == at]
-            left -= int(view.piece_frequency[related].sum())
+            left -= int(view.piece_frequency[among[related]].sum())
             if left < 0:
                 return rough
             # The most similar last: of a row with several it is the one that stays.
             related = related[np.argsort(closeness[at, related], kind="stable")]
-            rows, places = view.rows_with_pieces(related)
-            best[rows] = closeness[at, related][places]
+            similar, weight = closeness[at, related], np.float32(piece_rarity(view, pieces[at]))
+            rows, places = view.rows_with_pieces(among[related])
+            if len(related) == 1:
+                rough[rows] += weight * similar[0]
+                continue
+            best[rows] = similar[places]
             # A row twice among them is no harm: both times it gets the same.
-            rough[rows] = rough[rows] + np.float32(piece_rarity(view, pieces[at])) * best[rows]
-            best[rows] = 0
+            rough[rows] = rough[rows] + weight * best[rows]
         return rough
 
 

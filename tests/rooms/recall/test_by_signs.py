@@ -106,6 +106,12 @@ def test_least_of_neighbours_and_of_threads() -> None:
     assert least_of_thread(woven, values).tolist() == [3, 1, 3, 1, 3, 1]
 
 
+def test_the_first_and_the_last_row_have_no_neighbour_beyond(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(np, "empty_like", np.zeros_like)  # what stood in the memory before may not count
+    values = np.array([5, 6, 7], np.uint16)
+    assert least_beside(HandView([Turn()] * 3), values).tolist() == [5, 5, 6]
+
+
 def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(BadSetting, match="above"):
         SignScores(otherwise=DenseScores(), above=-1)

@@ -126,10 +126,7 @@ class HandTable:
         return np.array([1 if p == piece else both.get((piece, p), 0) for p in range(6)], np.float32)
 
     def similarities(self, pieces: Sequence[int], among: Any) -> Float32:
-        out = np.zeros((len(pieces), 6), np.float32)
-        for row, piece in zip(out, pieces, strict=True):
-            row[among] = self.similarity(piece)[among]
-        return out
+        return np.array([self.similarity(piece)[among] for piece in pieces], np.float32)
 
 
 def engram(row: int) -> Engram:
