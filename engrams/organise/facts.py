@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from engrams.words import words
@@ -19,6 +19,8 @@ Mode = Literal["state", "change", "end"]
 
 #: The longest sentence that is read, in characters; longer ones say more than one thing.
 LONGEST = 160
+#: Sentences whose reading is remembered: what a group or a page of neighbours holds, many times over, in about 2 MB.
+READ = 8_192
 
 
 class _Late:
@@ -156,7 +158,13 @@ def sentences(text: str) -> list[str]:
 
 def read_fact(sentence: str) -> Fact | None:
     """What a sentence says, where a rule is sure of it; None otherwise."""
-    if not sentence or len(sentence) > LONGEST or _NOTHING.search(sentence):
+    return None if not sentence or len(sentence) > LONGEST else _read(sentence)
+
+
+# What stands is held against every new statement: a sentence is read as often as something is written.
+@lru_cache(maxsize=READ)
+def _read(sentence: str) -> Fact | None:
+    if _NOTHING.search(sentence):
         return None
     if re.search(r"\bnot\b|n['’]t\b", sentence) and not re.search(rf"{_END}$", sentence):
         return None

@@ -169,16 +169,19 @@ class RuleVerdicts(Step[Case, tuple[Verdict, ...]]):
     def __call__(self, value: Case, run: Run) -> tuple[Verdict, ...]:
         """Judges."""
         made: list[Verdict] = []
+        standing: dict[str, int] = {}  # the first that says it
+        for n, old in enumerate(value.old):
+            standing.setdefault(plain(old.content), n)
         for number, fact in enumerate(value.facts):
-            repeats = [n for n, old in enumerate(value.old) if plain(old.content) == plain(fact.content)]
-            if repeats:
-                made.append(Verdict(number, self.repeats, repeats[0], why="said before"))
+            repeated = standing.get(plain(fact.content))
+            if repeated is not None:
+                made.append(Verdict(number, self.repeats, repeated, why="said before"))
                 continue
             made.append(Verdict(number, "ADD"))
             if self.additive:
                 continue
             read = [f for s in sentences(fact.content) if (f := read_fact(s)) is not None]
-            for n, old in enumerate(value.old):
+            for n, old in enumerate(value.old if read else ()):
                 if old.speaker == fact.speaker and old.occurred_at <= fact.occurred_at:
                     found = next((d for f in read if (d := decide(f, fact, old)) is not None), None)
                     if found is not None:

@@ -253,9 +253,13 @@ class RuleReview(Step[Group, tuple[Ruling, ...]]):
         if "DELETE" in self.acts:
             for later, new in enumerate(value.engrams):
                 facts = [f for s in sentences(new.content) if (f := read_fact(s)) is not None]
+                if not facts:  # most sentences: nothing need be held against them
+                    continue
                 for earlier, old in enumerate(value.engrams[:later]):
+                    if old.speaker != new.speaker:
+                        continue
                     ended = next((d for f in facts if (d := decide(f, new, old)) is not None), None)
-                    if ended is not None and old.speaker == new.speaker:
+                    if ended is not None:
                         made.append(Ruling((earlier,), why=ended.reason))
         if "MERGE" in self.acts:
             said: dict[tuple[str, str | None], list[int]] = {}
