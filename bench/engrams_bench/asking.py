@@ -121,7 +121,7 @@ def messages_of(case: Case) -> list[Message]:
 def fill(memory: Memory, case: Case, costs: Costs, vectors: KeptVectors | None = None) -> dict[str, str]:
     """Puts the haystack into an empty memory; returns the turn of each event id.
 
-    With `vectors` the bulk load takes them from their file, and says nothing of its price.
+    With `vectors` the bulk load, and what is derived from it later, take them from their file, and say nothing of their price.
 
     Raises:
         MalformedData: the journal holds something else than what was put in.
@@ -139,7 +139,8 @@ def fill(memory: Memory, case: Case, costs: Costs, vectors: KeptVectors | None =
         began = time.process_time()
         memory.add(message, namespace=NAMESPACE)
         costs.add.append(_milliseconds_since(began))
-    derive(memory)
+    with nullcontext() if vectors is None else vectors.bulk():
+        derive(memory)
     costs.bytes.append(memory.stats().bytes / len(said))
     turns = [turn.id for session in case.sessions for turn in session.turns]
     events = list(_journal(memory))

@@ -36,6 +36,8 @@ class KeptVectors:
         self._inner = inner
         self._file = sqlite3.connect(path, timeout=60, check_same_thread=False)
         self._file.execute("pragma journal_mode = wal")
+        # A recipe that looks up each fact by itself puts vectors in one by one; a power cut costs the last of them, no more.
+        self._file.execute("pragma synchronous = normal")
         self._file.execute(SCHEMA)
         self._bulk = False
 
