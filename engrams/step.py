@@ -134,8 +134,9 @@ class Chain(Step[In, Out]):
             StepFailed: a step raised something else; the cause is chained and names recipe, chain, step.
         """
         current: Any = value
+        before = size_of(current)
         for step in self.steps:
-            began, before = time.perf_counter(), size_of(current)
+            began = time.perf_counter()
             try:
                 current = step(current, run)
             except EngramsError:
@@ -149,7 +150,9 @@ class Chain(Step[In, Out]):
                 AssertionError,
             ) as cause:
                 raise StepFailed(run.recipe, run.chain, step.name, _ids(current), cause) from cause
-            run.trace.note(step.name, began, before, size_of(current))
+            after = size_of(current)
+            run.trace.note(step.name, began, before, after)
+            before = after
         return cast(Out, current)
 
     def __repr__(self) -> str:

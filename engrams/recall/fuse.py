@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from engrams.arithmetic import IN_CACHE, moments, top_k
 from engrams.errors import BadSetting
@@ -189,28 +191,41 @@ class Shortlist(Step[Found, Found]):
 
     def _rough(self, value: Found, closeness: Float32) -> Float32:
         """Rough MaxSim of every row, float32[size], from float32[q, o]."""
-        view, left = value.view, self.touches
+        view, pieces = value.view, value.question.pieces
         rough = np.zeros(view.size, dtype=np.float32)
-        pieces, among = value.question.pieces, occurring(view)
-        best = np.empty(view.size, dtype=np.float32)
+        if not pieces:
+            return rough
+        order = np.argsort(view.piece_frequency[list(pieces)], kind="stable")  # the rarest first
         # Flat, since numpy finds what is not 0 in two dimensions six times as slowly.
-        others, of_pieces = np.divmod(np.flatnonzero(closeness.T.ravel() >= self.floor), max(len(pieces), 1))
-        for at in sorted(range(len(pieces)), key=lambda at: int(view.piece_frequency[pieces[at]])):
-            related = others[of_pieces == at]
-            left -= int(view.piece_frequency[among[related]].sum())
-            if left < 0:
-                return rough
-            # The most similar last: of a row with several it is the one that stays.
-            related = related[np.argsort(closeness[at, related], kind="stable")]
-            similar, weight = closeness[at, related], np.float32(piece_rarity(view, pieces[at]))
-            rows, places = view.rows_with_pieces(among[related])
-            if len(related) == 1:
-                rough[rows] += weight * similar[0]
-                continue
-            best[rows] = similar[places]
-            # A row twice among them is no harm: both times it gets the same.
-            rough[rows] = rough[rows] + weight * best[rows]
+        related, of_pieces = np.divmod(np.flatnonzero(closeness.T.ravel() >= self.floor), len(pieces))
+        turn = np.argsort(order)[of_pieces]
+        similar = closeness[of_pieces, related]
+        # The most similar last: of a row with several it is the one that stays.
+        sort = np.lexsort((similar, turn))
+        turn, similar, related = turn[sort], similar[sort], occurring(view)[related[sort]]
+        touched = np.append(0, np.cumsum(view.piece_frequency[related], dtype=np.int64))
+        ends = np.searchsorted(turn, np.arange(len(order)), side="right")
+        turns = int(np.searchsorted(touched[ends], self.touches, side="right"))
+        rows, places = view.rows_with_pieces(related[: ends[turns - 1]] if turns else related[:0])
+        rarities = np.array([piece_rarity(view, pieces[at]) for at in order], dtype=np.float32)
+        _add_largest(rough, rows.astype(np.intp), turn[places], (rarities[turn] * similar)[places])
         return rough
+
+
+def _add_largest(
+    total: Float32, rows: npt.NDArray[np.intp], turns: npt.NDArray[np.intp], values: Float32
+) -> None:
+    """Adds to each row of float32[size] the last of its values of each turn, each [m].
+
+    Of one row the turns ascend; a part of the rows comes before another.
+    """
+    last = np.empty(len(total), dtype=np.float32)
+    cuts = np.flatnonzero(turns[1:] != turns[:-1]) + 1
+    for begin, end in pairwise([0, *cuts.tolist(), len(rows)]):
+        here = rows[begin:end]
+        last[here] = values[begin:end]
+        # A row twice among them is no harm: both times it gets the same.
+        total[here] += last[here]
 
 
 def _added(parts: Sequence[tuple[np.float32, Float32]], size: int) -> Float32:

@@ -74,15 +74,16 @@ def _seen(value: Summed) -> Float32:
 def _ranked(value: Summed, chosen: Sequence[int], run: Run) -> Ranked[Engram]:
     """The engrams of candidates, in their order, with the shares of their scores."""
     engrams = fetch(run, value.view, value.rows[chosen])
+    scores, shares = value.scores[chosen].tolist(), value.shares[:, chosen].T.tolist()
     return Ranked(
         value.query,
         tuple(
             Scored(
                 engram,
-                float(value.scores[at]),
-                {name: float(share) for name, share in zip(value.names, value.shares[:, at], strict=True)},
+                score,
+                dict(zip(value.names, parts, strict=True)),
             )
-            for at, engram in zip(chosen, engrams, strict=True)
+            for engram, score, parts in zip(engrams, scores, shares, strict=True)
             if engram is not None
         ),
         value.confidence,
@@ -94,15 +95,17 @@ def _one_per_event(scores: np.ndarray[tuple[int], np.dtype[np.float32]], events:
     wanted = 2 * k
     while True:
         order = top_k(scores, wanted)
-        _, first = np.unique(events[order], return_index=True)
+        first: dict[int, int] = {}
+        for event, at in zip(events[order].tolist(), order.tolist(), strict=True):
+            first.setdefault(event, at)
         if len(first) >= k or len(order) < wanted:
-            return [int(order[at]) for at in np.sort(first)[:k]]
+            return list(first.values())[:k]
         wanted *= 4
 
 
 def fetch(run: Run, view: View, rows: Indices) -> list[Engram | None]:
     """The engrams of some rows of a view, in their order; None for one that was erased since the view was made."""
-    numbers = [Row(int(view.rows[row])) for row in rows]
+    numbers = [Row(number) for number in view.rows[rows].tolist()]
     engrams: list[Engram | None] = list(run.store.engrams_at(numbers))
     if len(engrams) == len(numbers):
         return engrams
