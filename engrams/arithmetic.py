@@ -172,13 +172,15 @@ class Runs:
     """Runs of numbers that lie one after the other, laid out so that something is done to many runs at once.
 
     `numbers` int[m] are rows of a table, `lengths` int[n] says how many belong to each run, and `starts` int[n] where each begins
-    (None: each behind the one before, m = sum(lengths)). Making it costs about as much as one `largest`; it may be kept and used
-    from several threads.
+    (None: each behind the one before, m = sum(lengths)). With `places` int[k] a number stands for the row `places[number]` of a
+    table. Making it costs about as much as one `largest`; it may be kept and used from several threads.
     """
 
     __slots__ = ("_blocks", "count")
 
-    def __init__(self, numbers: Indices, lengths: Indices, starts: Indices | None = None) -> None:
+    def __init__(
+        self, numbers: Indices, lengths: Indices, starts: Indices | None = None, places: Indices | None = None
+    ) -> None:
         self.count = len(lengths)
         begins = np.cumsum(lengths) - lengths if starts is None else starts
         longest = int(lengths.max()) if self.count else 0
@@ -193,10 +195,12 @@ class Runs:
             length = -int(falling[at])
             alike = int(np.searchsorted(falling, -length * LEAST_ALIKE, side="right"))
             runs = order[at : min(alike, at + max(RUN_NUMBERS // length, 1))]
-            last = begins[runs] + (lengths[runs] - 1)
+            at_once = begins[runs] + np.arange(length)[:, np.newaxis]
             # A shorter one says its last number again, which changes no maximum.
-            at_once = np.minimum(begins[runs] + np.arange(length)[:, np.newaxis], last)
-            self._blocks.append((runs, numbers.take(at_once)))
+            beyond = at_once[int(lengths[runs[-1]]) :]
+            np.minimum(beyond, begins[runs] + (lengths[runs] - 1), out=beyond)
+            held = numbers.take(at_once)
+            self._blocks.append((runs, held if places is None else places.take(held)))
             at += len(runs)
 
     def largest(self, table: Floats) -> Floats:

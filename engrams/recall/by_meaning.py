@@ -49,7 +49,7 @@ class StaticMaxSim(Step[Found, Found]):
         view, pieces = value.view, value.question.pieces
         weights = np.array([piece_rarity(view, piece) for piece in pieces], dtype=np.float32)
         similar = value.closeness if value.closeness is not None else similarities(view, run.table, pieces)
-        tables = by_piece(view, similar, weights)
+        tables = by_piece(similar, weights)
         if value.whole:
             places = once(view, ("places of all",), lambda: Places.of(view, value.rows))
             own, near = self._of(places, tables)
@@ -80,7 +80,10 @@ class StaticMaxSim(Step[Found, Found]):
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Some rows with their neighbours: `runs` holds the pieces of all of them, the others say where each stands there."""
+    """Some rows with their neighbours: `runs` holds the pieces of all of them, the others say where each row stands there.
+
+    A piece is told by its place in `occurring`: tables for these alone are small, and stay in the cache.
+    """
 
     runs: Runs
     rows: Indices
@@ -91,15 +94,16 @@ class Places:
     def of(cls, view: View, rows: Int32) -> Places:
         """Those of some rows of a view, ascending."""
         around = reach(view, rows, 1)
+        stands = once(view, ("places of pieces",), lambda: _places_of_pieces(view))
         if len(rows) == view.size:
-            return cls(Runs(view.pieces, np.diff(view.offsets)), *around)
+            return cls(Runs(view.pieces, np.diff(view.offsets), places=stands), *around)
         marks = np.zeros(view.size + 1, dtype=np.bool_)
         for here in around:
             marks[here] = True
         needed = np.flatnonzero(marks[:-1])
         # A row that there is not stands behind all others: its number is the view's size.
         starts = view.offsets[needed]
-        runs = Runs(view.pieces, view.offsets[needed + 1] - starts, starts)
+        runs = Runs(view.pieces, view.offsets[needed + 1] - starts, starts, stands)
         place = np.cumsum(marks) - 1
         place[-1] = len(needed)
         return cls(runs, *(place[here] for here in around))
@@ -134,19 +138,22 @@ def occurring(view: View) -> Int64:
     return once(view, ("pieces that occur",), lambda: np.flatnonzero(view.piece_frequency))
 
 
-def by_piece(view: View, similar: Float32, weights: Float32) -> list[tuple[Float32, Float32]]:
-    """float32[q, o] and float32[q], cut into tables float32[v, w] to look up by piece, each with its weights float32[w].
+def _places_of_pieces(view: View) -> Int32:
+    """Where each piece stands in `occurring`, int32[v]; of one that does not occur: any."""
+    return np.cumsum(view.piece_frequency > 0, dtype=np.int32) - np.int32(1)
 
-    What does not occur has no values. w is a power of two up to `WIDEST_COPY`, filled up with 0.
+
+def by_piece(similar: Float32, weights: Float32) -> list[tuple[Float32, Float32]]:
+    """float32[q, o] and float32[q], cut into tables float32[o, w] to look up by piece, each with its weights float32[w].
+
+    w is a power of two up to `WIDEST_COPY`, filled up with 0.
     """
-    among, tables = occurring(view), []
+    tables = []
     for begin in range(0, len(weights), WIDEST_COPY):
         part = weights[begin : begin + WIDEST_COPY]
         width = 1 << (len(part) - 1).bit_length()
-        known = np.zeros((len(among), width), dtype=np.float32)
-        known[:, : len(part)] = similar[begin : begin + WIDEST_COPY].T
-        table = np.empty((len(view.piece_frequency), width), dtype=np.float32)
-        table[among] = known
+        table = np.zeros((similar.shape[1], width), dtype=np.float32)
+        table[:, : len(part)] = similar[begin : begin + WIDEST_COPY].T
         tables.append((table, np.append(part, np.zeros(width - len(part), dtype=np.float32))))
     return tables
 

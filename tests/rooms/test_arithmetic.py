@@ -91,6 +91,8 @@ def test_largest_of_each_run() -> None:
     assert Runs(numbers, np.array([2, 3])).largest(table).tolist() == [[5, 1], [9, 2]]
     assert Runs(numbers[:0], np.array([0, 0])).largest(table).tolist() == [[0, 0], [0, 0]]
     assert Runs(numbers[:0], np.array([], dtype=np.int64)).largest(table).shape == (0, 2)
+    of_two = Runs(np.array([7, 8, 8]), np.array([2, 1]), places=np.array([0] * 8 + [3]))
+    assert of_two.largest(table).tolist() == [[9, 0], [9, 0]]
 
 
 def test_largest_of_runs_of_very_different_length() -> None:
