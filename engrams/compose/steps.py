@@ -76,13 +76,15 @@ class FitBudget(Step[Ranked[Engram], Chosen]):
             room = min(left, largest)
             overhead = count(line(scored.item, 100, "")) + _HEADING
             text = scored.item.content
-            if count(text) + overhead > room:
+            size = count(text)
+            if size + overhead > room:
                 if room - overhead < max(1, shortest):
                     continue
                 text = condense(text, value.query.text, room - overhead, count)
                 if not text:
                     continue
-            left -= count(text) + overhead
+                size = count(text)
+            left -= size + overhead
             items.append(scored)
             texts.append(text)
             if left < shortest:

@@ -111,9 +111,11 @@ def cosines(view: View, text: str, kinds: tuple[str, ...], run: Run) -> Float32:
     rows = rows_of(view, kinds)
     if vectors is None or not len(rows):
         return out
-    held = vectors[rows]
+    held = vectors if len(rows) == view.size else vectors[rows]
+    # A chain that writes looks up each of its statements in the same view: which rows have a vector is told once for all.
+    there = once(view, ("with a vector", run.embedder.fingerprint, kinds), lambda: held.any(axis=1))
     found = held @ run.embedder.embed([text])[0]
-    out[rows] = np.where(held.any(axis=1), found, -np.inf)
+    out[rows] = np.where(there, found, -np.inf)
     return out
 
 
