@@ -153,6 +153,20 @@ def top_k(scores: Floats, k: int) -> npt.NDArray[np.int64]:
     return candidates[order].astype(np.int64, copy=False)
 
 
+def best_k(scores: Floats, k: int) -> npt.NDArray[np.int64]:
+    """What `top_k` gives, ascending: without sorting by score, which takes ten times as long as finding a thousand best."""
+    n = len(scores)
+    if k <= 0 or n == 0:
+        return np.empty(0, dtype=np.int64)
+    floor = np.partition(scores, n - k)[n - k] if k < n else scores.min()
+    if floor == -np.inf:
+        return np.flatnonzero(scores > -np.inf)[:k]
+    best = np.flatnonzero(scores >= floor)
+    if len(best) > k:  # of those that tie with the k-th the last stay out
+        best = np.delete(best, np.flatnonzero(scores[best] == floor)[k - len(best) :])
+    return best
+
+
 def distinct(numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """The distinct of int32[n], ascending: by sorting, which is up to forty times as fast as `np.unique` and its hashes."""
     ordered = np.sort(numbers)

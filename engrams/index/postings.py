@@ -180,6 +180,11 @@ def gather(
     parts: list[tuple[int, Inverted, slice]], tail_rows: Int32, tail_counts: UInt8
 ) -> tuple[Int32, Float32]:
     """(rows, counts) of one key from the segments (first row, look-up, where) and the tail, ascending."""
+    if len(parts) == 1 and not len(tail_rows):
+        first, look_up, where = parts[0]
+        only = look_up.rows[where].astype(np.int32)
+        only += np.int32(first)
+        return only, look_up.counts[where].astype(np.float32)
     rows = [look_up.rows[where].astype(np.int32) + np.int32(first) for first, look_up, where in parts]
     counts = [look_up.counts[where] for _, look_up, where in parts]
     rows.append(tail_rows)

@@ -16,6 +16,9 @@ from engrams.records import NOTHING, Query
 
 Number = TypeVar("Number", bound=np.generic)
 
+_ZERO = bytes(4)
+"""One 0 in single precision that nobody can overwrite."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -71,7 +74,7 @@ class Signal:
 
 def nothing(count: int) -> Float32:
     """`count` zeros that take no memory: the values of a cue that says nothing."""
-    return np.broadcast_to(np.float32(0), count)
+    return np.ndarray((count,), np.float32, _ZERO, strides=(0,))
 
 
 @dataclass(frozen=True, slots=True)

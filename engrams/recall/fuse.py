@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from engrams.arithmetic import IN_CACHE, moments, top_k
+from engrams.arithmetic import IN_CACHE, best_k, moments
 from engrams.errors import BadSetting
 from engrams.ports import Float32, View
 from engrams.recall.by_meaning import evenly, occurring, piece_rarity, similarities
@@ -186,8 +186,8 @@ class Shortlist(Step[Found, Found]):
         )
         if view.allowed is not None:
             scores = np.where(view.allowed, scores, -np.inf).astype(np.float32)
-        best = top_k(scores, max(self.size, value.query.limit or 0))
-        return replace(value, closeness=closeness).narrowed(np.sort(best).astype(np.int32))
+        best = best_k(scores, max(self.size, value.query.limit or 0))
+        return replace(value, closeness=closeness).narrowed(best.astype(np.int32))
 
     def _rough(self, value: Found, closeness: Float32) -> Float32:
         """Rough MaxSim of every row, float32[size], from float32[q, o]."""

@@ -14,6 +14,7 @@ from engrams.arithmetic import (
     IN_CACHE,
     IN_ONE_THREAD,
     Runs,
+    best_k,
     distinct,
     moments,
     products,
@@ -77,6 +78,12 @@ def test_top_k_leaves_out_what_is_masked() -> None:
 def test_top_k_is_the_head_of_a_stable_sort(values: list[int], k: int) -> None:
     order = sorted(range(len(values)), key=lambda i: -values[i])
     assert top_k(np.array(values, dtype=np.float32), k).tolist() == order[:k]
+
+
+@given(st.lists(st.sampled_from([-math.inf, -1.0, 0.0, 1.0, 2.0])), st.integers(0, 12))
+def test_best_k_are_those_of_top_k(values: list[float], k: int) -> None:
+    scores = np.array(values, dtype=np.float32)
+    assert best_k(scores, k).tolist() == sorted(top_k(scores, k).tolist())
 
 
 def test_ranges_lie_one_after_the_other() -> None:
