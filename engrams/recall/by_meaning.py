@@ -10,7 +10,7 @@ import numpy as np
 
 from engrams.arithmetic import Indices, Runs, moments
 from engrams.errors import BadSetting
-from engrams.ports import Float32, Int32, Int64, TokenTable, View
+from engrams.ports import Float32, Int32, Int64, TokenTable, UInt16, View
 from engrams.recall.by_words import reach
 from engrams.recall.derived import once
 from engrams.recall.found import Found, Signal
@@ -138,9 +138,9 @@ def occurring(view: View) -> Int64:
     return once(view, ("pieces that occur",), lambda: np.flatnonzero(view.piece_frequency))
 
 
-def _places_of_pieces(view: View) -> Int32:
-    """Where each piece stands in `occurring`, int32[v]; of one that does not occur: any."""
-    return np.cumsum(view.piece_frequency > 0, dtype=np.int32) - np.int32(1)
+def _places_of_pieces(view: View) -> UInt16:
+    """Where each piece stands in `occurring`, uint16[v] as the pieces themselves; of one that does not occur: any."""
+    return (np.cumsum(view.piece_frequency > 0) - 1).astype(np.uint16)
 
 
 def by_piece(similar: Float32, weights: Float32) -> list[tuple[Float32, Float32]]:
