@@ -81,10 +81,14 @@ def _english() -> object:
     return import_module(f"{name}.english_stemmer").EnglishStemmer()
 
 
+_CHANGING = tuple("s ed ing y nci ogi li iti al ism ion er ator ogist ful ic e ant ent ll".split())
+"""How every word ends that Snowball English changes; it looks for nothing else, and takes a while to find nothing."""
+
+
 @lru_cache(maxsize=STEM_CACHE_WORDS)
 def stem(word: str) -> str:
     """The stem of a folded word: Snowball English (Porter 2) for ASCII letters, others unchanged."""
-    if not word.isascii() or not word.isalpha():
+    if not word.endswith(_CHANGING) or not word.isascii() or not word.isalpha():
         return word
     stemmed: str = _english().stemWord(word)  # type: ignore[attr-defined]
     return stemmed

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engrams.words import LONGEST_WORD, Named, fold, named, stem, term_hash, terms, words
+from engrams.models.static_table import VOCABULARY
+from engrams.words import LONGEST_WORD, Named, _english, fold, named, stem, term_hash, terms, words
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,16 @@ def test_other_languages_are_folded_and_not_torn() -> None:
 
 def test_one_letter_written_in_two_ways_is_one_term() -> None:
     assert terms("re\u0301sume\u0301") == terms("résumé") == terms("resume")
+
+
+def test_words_that_the_stemmer_need_not_see_are_their_own_stems() -> None:
+    stemmer = _english()
+    pieces = VOCABULARY.read_text(encoding="utf-8").split()[::6]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    endings = [f"ration{a}{b}" for a in letters for b in letters]
+    for word in {piece.removeprefix("##") for piece in pieces} | set(endings):
+        if word.isascii() and word.isalpha() and word.islower():
+            assert stem(word) == stemmer.stemWord(word)  # type: ignore[attr-defined]
 
 
 def test_stems_leave_what_is_no_english_word() -> None:
