@@ -176,9 +176,9 @@ def _store(context: click.Context, option: click.Parameter, value: str) -> str:
 @click.option(
     "--models",
     default="",
-    metavar="none|replayed|MODEL",
+    metavar="none|replayed|scripted|MODEL",
     help="What answers for language models: none (recipes in the form that does without), replayed (recorded outputs of real "
-    "models, over locomo and musique), or a model by name, as openai:NAME@URL.",
+    "models, over locomo and musique), scripted (one that only copies what it is shown), or a model by name, as openai:NAME@URL.",
 )
 @click.option(
     "--processes",

@@ -61,7 +61,7 @@ class Wanted:
 @click.option(
     "--models",
     default="",
-    metavar="none|replayed|MODEL",
+    metavar="none|replayed|scripted|MODEL",
     help="What answers for the language models of recipes; as in `run`.",
 )
 @click.option("--embedder", default="none", show_default=True, help="For recipes that need one.")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from engrams import Recipe
 from engrams_bench.asking import Costs, Hearing, Spent, answer
 from engrams_bench.cases import Case, DataSet
+from engrams_bench.copying import copying
 from engrams_bench.datasets import DATASETS
 from engrams_bench.errors import BenchError
 from engrams_bench.folder import require
@@ -75,7 +77,10 @@ def share(
     asked = 0
     recorded = replay_of(data.name, folder) if settings.models == "replayed" else None
     form = recipe.without_models() if settings.models == "none" else recipe
-    with kept_vectors(settings.embedder, settings.vectors) as vectors:
+    with (
+        kept_vectors(settings.embedder, settings.vectors) as vectors,
+        copying() if settings.models == "scripted" else nullcontext("") as scripted,
+    ):
         for place, case in enumerate(data.load(require(data, folder))):
             left = None if settings.limit is None else settings.limit - asked
             if left is not None and left <= 0:
@@ -84,7 +89,9 @@ def share(
                 continue
             if progress is not None:
                 progress(case, asked)
-            asked_of: object = None if settings.models in ("", "none") else model or settings.models
+            asked_of: object = (
+                None if settings.models in ("", "none") else model or scripted or settings.models
+            )
             if recorded is not None:
                 asked_of = replay = recorded(case)
                 form = replay.form(recipe)

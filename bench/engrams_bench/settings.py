@@ -12,16 +12,20 @@ BUDGET = 2000  # tokens of a context, what `Memory.context` gives by default
 #: The reference row that gives everything, whatever is asked, has to be let.
 FULL_CONTEXT = "full-context"
 #: What the row of a recipe is named for, by what answers for language models.
-FORMS = {"none": "no-model", "replayed": "replayed"}
+FORMS = {"none": "no-model", "replayed": "replayed", "scripted": "scripted"}
 EVERYTHING = 10_000_000  # tokens: the most `Memory.context` takes
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a run is made. `limit`: the first so many questions only; `budget` None: no contexts; `embedder` by its name;
-    `vectors`: the file in which its vectors are kept from run to run (None: they are made anew). `models`: what answers for
-    language models: "" (nothing is asked), "none" (recipes in the form that does without), "replayed" (recorded outputs of real
-    models, see `engrams_bench.replays`), or a model as `Memory.open` takes it. `processes`: how many share the haystacks out."""
+    `vectors`: the file in which its vectors are kept from run to run (None: they are made anew). `processes`: how many share the
+    haystacks out.
+
+    `models`: what answers for language models: "" (nothing is asked), "none" (recipes in the form that does without), "replayed"
+    (recorded outputs of real models, see `engrams_bench.replays`), "scripted" (a model that only copies, see
+    `engrams_bench.copying`), or a model as `Memory.open` takes it.
+    """
 
     ks: tuple[int, ...] = KS
     budget: int | None = BUDGET
