@@ -59,7 +59,7 @@ def spent(memory: Memory) -> Spent:
 class Costs:
     """Prices as they come: milliseconds of CPU for adds (one by one; in bulk a message), searches and contexts, bytes
     on disk a message. `first` are searches that found the memory cold, and paid for loading it. `models`: what language models
-    took."""
+    took, `writing`: of this, before the first question."""
 
     add: list[float] = field(default_factory=list)
     bulk: list[float] = field(default_factory=list)
@@ -69,6 +69,7 @@ class Costs:
     bytes: list[float] = field(default_factory=list)
     seconds: float = 0.0
     models: Spent = field(default_factory=lambda: Spent())
+    writing: Spent = field(default_factory=lambda: Spent())
 
 
 #: Is told each context as it is made.
@@ -241,6 +242,7 @@ def answer(
     began = time.process_time()
     with opened(recipe, store, embedder, model) as memory:
         turn_of = fill(memory, case, costs, embedder if isinstance(embedder, KeptVectors) else None)
+        costs.writing += spent(memory)
         told: list[Outcome] = []
         made: Context | None = None
         for number, question in enumerate(questions):

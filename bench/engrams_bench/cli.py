@@ -19,6 +19,7 @@ from engrams_bench.datasets import DATASETS, find
 from engrams_bench.errors import BenchError
 from engrams_bench.folder import data_folder, files_of, require
 from engrams_bench.gallery.command import gallery
+from engrams_bench.gallery.rows import scripted
 from engrams_bench.hooks import hooks
 from engrams_bench.kv import measured, reuse_table
 from engrams_bench.kv import table as kv_table
@@ -299,7 +300,8 @@ def report(results: Path, pages: tuple[Path, ...], check: bool, only: bool) -> N
     learnt = weights_table.markdown(weights_table.gather(results), weights_table.month(results))
     published = results / PUBLISHED
     tables = {SCALE.name: speeds, RECALL.name: shares, SURE.name: sure, WEIGHTS.name: learnt}
-    tables[SYSTEMS_PAGE.name] = markdown(gather(published)) if published.is_dir() else markdown([])
+    told = gather(published) if published.is_dir() else []
+    tables[SYSTEMS_PAGE.name] = markdown([row for row in told if not scripted(row)])
     tables[SYSTEMS_PAGE.name] += policy_markdown(gather_policies(results))
     every = (*PAGES, SCALE, RECALL, SURE, SYSTEMS_PAGE, WEIGHTS)
     for page in pages or [page for page in every if page.is_file()]:

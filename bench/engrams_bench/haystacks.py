@@ -118,6 +118,7 @@ def summed(parts: Sequence[Costs]) -> Costs:
     """The prices of several haystacks together, in their order."""
     whole = Costs()
     whole.models = sum((one.models for one in parts), Spent())
+    whole.writing = sum((one.writing for one in parts), Spent())
     for one in parts:
         whole.add += one.add
         whole.bulk += one.bulk

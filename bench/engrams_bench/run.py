@@ -40,7 +40,9 @@ def _cost(costs: Costs, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return told | {
         "model calls": sum(o.model_calls for o in outcomes),
         "model calls in all": costs.models.calls,
+        "model calls to write": costs.writing.calls,
         "model tokens": costs.models.tokens,
+        "model tokens to write": costs.writing.tokens,
         "model seconds": round(costs.models.seconds, 1),
         "model money": costs.models.money,
         "cpu seconds": round(costs.seconds, 1),

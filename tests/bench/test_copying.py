@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from engrams_bench.copying import LONGEST, MOST, copied, copying, filled
+from engrams_bench.datasets import DATASETS
+from engrams_bench.run import run
+from engrams_bench.settings import Settings
 
 from engrams import Memory
 from engrams.models.scripted_wire import Heard
@@ -83,3 +87,14 @@ def test_a_recipe_that_asks_a_model_runs_with_it_over_http_and_what_it_takes_is_
         assert {"It lies in Aldery."} <= {
             e.content.removeprefix("Ada: ").removeprefix("user: ") for e in memory.get_all()
         }
+
+
+def test_a_row_tells_what_was_asked_to_write_and_what_in_all(own_data: Path) -> None:
+    settings = Settings(store="memory", embedder="minilm", models="scripted")
+    result = run(Memory.catalogue()["memory-r1"], DATASETS["locomo"], own_data, settings)
+    assert result.name == "locomo-memory-r1-scripted"
+    for what in ("calls", "tokens"):
+        whole = "model calls in all" if what == "calls" else "model tokens"
+        assert 0 < result.cost[f"model {what} to write"] < result.cost[whole], (
+            "facts and verdicts, then choosing"
+        )

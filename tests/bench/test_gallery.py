@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from engrams_bench.cli import cli
 from engrams_bench.errors import BenchError, Drifted
-from engrams_bench.gallery.guide import NEEDS, best, needs_table
+from engrams_bench.gallery.guide import NEEDS, asked_table, baselines_table, best, needs_table
 from engrams_bench.gallery.numbers import filled
 from engrams_bench.gallery.rows import all_rows, broad, one, owner
 from engrams_bench.gallery.uses import HAS, INSTEAD, matrix, uses
@@ -171,6 +171,23 @@ def test_broad_rows_are_no_choice() -> None:
     narrow = row("narrow", outcomes(*[(1, 7)] * 20))
     first, _ = best([wide, narrow], NEEDS[3]) or (None, [])
     assert first is narrow
+
+
+def test_what_a_model_that_only_copies_finds_is_no_choice_and_what_it_was_asked_is_counted() -> None:
+    asked = {"model calls in all": 108, "model calls to write": 100} | {
+        "model tokens": 54_000,
+        "model tokens to write": 50_000,
+    }
+    copies = row("mem0-scripted", outcomes(*[(1,)] * 20), models="scripted")
+    copies = replace(
+        copies, cost={**copies.cost, **asked}, data={**copies.data, "messages": 50, "questions": 4}
+    )
+    plain = row("plain", outcomes(*[(3,)] * 20))
+    assert best([copies, plain], NEEDS[3]) == (plain, [])
+    assert "mem0-scripted" not in baselines_table([copies, plain, row("bm25")], ["mem0-scripted"])
+    assert asked_table([copies, plain]).splitlines()[2:] == [
+        f"| {copies.data['name']} | `mem0-scripted` | 2.00 | 1,000 | 2.0 | 1,000 |"
+    ]
 
 
 # --- pages

@@ -471,6 +471,29 @@ def test_sources_and_links_are_found_from_both_ends(store: Store) -> None:
     assert store.stats(HERE).links == 2
 
 
+def test_links_come_in_the_order_in_which_what_they_join_was_written(store: Store) -> None:
+    event = said()
+    notes = [note(id, (event.id,)) for id in ("m", "z", "a", "k", "b")]  # the order of their ids is another
+    m, z, a, k, b = notes
+    store.commit(commit_of([event], notes))
+    revise(store, m, content="rewritten")  # a later row, and as old as before
+    joined = [link(b, a), link(k, a), link(a, z), link(m, a)]
+    store.commit(commit_of(links=tuple(joined)))
+    assert store.links(["a"]) == [link(m, a), link(a, z), link(k, a), link(b, a)]
+    assert store.links(["b", "k", "m", "z"]) == store.links(["a"])
+
+
+def test_what_carries_a_payload_is_found_by_its_sources(store: Store) -> None:
+    one, two = said("one"), said("two")
+    block = replace(note("block", (two.id, one.id)), kind="kv-block", payload=Payload(store.payloads.put(NAMESPACE, [b"abc"]), 3, "x/y"))
+    store.commit(commit_of([one, two], [note("n", (one.id,)), block]))
+    assert store.derived_from([one.id]) == ["n", "block"]
+    assert store.derived_from([one.id], with_payload=True) == ["block"]
+    assert store.derived_from([two.id, one.id], with_payload=True) == ["block"]
+    revise(store, block, payload=None)
+    assert store.derived_from([one.id], with_payload=True) == []
+
+
 def test_a_recall_is_counted_and_unknown_rows_are_left_out(store: Store) -> None:
     [passage] = add(store, said())
     [row] = store.matching(HERE, ALL).tolist()

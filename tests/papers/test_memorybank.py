@@ -144,11 +144,20 @@ def test_what_is_pinned_is_never_forgotten() -> None:
 def test_as_many_are_forgotten_as_the_curve_says() -> None:
     step, now = Forget(), datetime(2024, 3, 2, 9, tzinfo=UTC)
     kept = sum(
-        step._draw(replace(memory_of(1), id=EngramId(f"n{n}")), now) <= step.chance(memory_of(1), now)
+        step._draw(replace(memory_of(1), content=f"n{n}"), now) <= step.chance(memory_of(1), now)
         for n in range(4000)
     )
     # 4000 draws at e^-1: five standard deviations are 153.
     assert abs(kept - 4000 / math.e) < 153
+
+
+def test_a_memory_that_is_written_again_forgets_the_same() -> None:
+    step, now = Forget(), datetime(2024, 3, 2, 9, tzinfo=UTC)
+    drawn = step._draw(memory_of(1), now)
+    assert step._draw(replace(memory_of(1), id=EngramId("another")), now) == drawn
+    assert step._draw(replace(memory_of(1), content="y"), now) != drawn
+    assert step._draw(memory_of(1), now + timedelta(days=1)) != drawn
+    assert Forget(seed=1)._draw(memory_of(1), now) != drawn
 
 
 def test_without_a_model_sentences_sum_up_and_there_is_no_portrait() -> None:

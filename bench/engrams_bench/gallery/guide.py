@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engrams_bench.comparing import Pair, measured, pairs
-from engrams_bench.gallery.rows import broad, figure, shown
+from engrams_bench.gallery.rows import broad, figure, scripted, shown
 from engrams_bench.report import UNRANKED
 from engrams_bench.results import Result
 from engrams_bench.settings import BUDGET
@@ -35,7 +35,10 @@ class Need:
 def _plain(row: Result) -> bool:
     """Rows whose figures compare: contexts of the usual budget, hits that say what they rest on."""
     return (
-        row.settings["budget"] == BUDGET and row.recipe["name"] not in (*UNRANKED, "none") and not broad(row)
+        row.settings["budget"] == BUDGET
+        and row.recipe["name"] not in (*UNRANKED, "none")
+        and not broad(row)
+        and not scripted(row)
     )
 
 
@@ -127,7 +130,11 @@ def baselines_table(rows: Sequence[Result], published: Sequence[str]) -> str:
     for name in sets(rows):
         here = [row for row in rows if row.data["name"] == name]
         by_name = {str(row.recipe["name"]): row for row in here}
-        mine = [row for row in here if row.recipe["name"] in published and row.settings["budget"] == BUDGET]
+        mine = [
+            row
+            for row in here
+            if row.recipe["name"] in published and row.settings["budget"] == BUDGET and not scripted(row)
+        ]
         held: dict[tuple[str, str], Pair] = {}
         for base in BASELINES:
             if base in by_name and mine:
@@ -149,6 +156,25 @@ def _difference(pair: Pair | None, of_little_worth: bool) -> str:
     return f"({text})" if of_little_worth else text
 
 
+def asked_table(rows: Sequence[Result]) -> str:
+    """What recipes ask of a language model, from the rows of a model that only copies; dearest to write first in each set."""
+    lines = [
+        "| data | row | calls a message | tokens a message | calls a question | tokens a question |",
+        "| --- | --- | --: | --: | --: | --: |",
+    ]
+    for name in dict.fromkeys(str(row.data["name"]) for row in rows):
+        here = [row for row in rows if row.data["name"] == name and scripted(row)]
+        for row in sorted(here, key=lambda row: -float(row.cost["model tokens to write"])):
+            calls, tokens = (float(row.cost[f"model {what} to write"]) for what in ("calls", "tokens"))
+            told, asked = float(row.data["messages"]), float(row.data["questions"])
+            lines.append(
+                f"| {name} | `{row.recipe['name']}` | {calls / told:.2f} | {tokens / told:,.0f} "
+                f"| {(float(row.cost['model calls in all']) - calls) / asked:.1f} "
+                f"| {(float(row.cost['model tokens']) - tokens) / asked:,.0f} |"
+            )
+    return "\n".join(lines)
+
+
 FOOT = (
     "\\* holds: a paired bootstrap over the same questions, with Holm's correction over the rows of the set, and over conversations "
     "where there are at least five. † Hits or the head of a context stand for much at once (sessions, summaries): what they rest on "
@@ -166,5 +192,8 @@ def markdown(rows: Sequence[Result], published: Sequence[str]) -> str:
             "**Published memories beside the points of reference**: points of evidence in the context, more or fewer than they give.",
             baselines_table(rows, published),
             FOOT,
+            "**What is asked of a language model**: counted over HTTP with one that only copies what it is shown (`scripted`), so that "
+            "every step asks as it would. Its answers are short, and where it is asked whether more is needed it says yes.",
+            asked_table(rows),
         )
     )

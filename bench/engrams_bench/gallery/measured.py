@@ -8,15 +8,15 @@ from dataclasses import astuple
 
 from engrams import Recipe
 from engrams.figures import Figures
-from engrams_bench.gallery.rows import broad, figure, owner
+from engrams_bench.gallery.rows import broad, figure, owner, scripted
 from engrams_bench.results import Result
 
 
 def text(recipes: Mapping[str, Recipe], rows: Sequence[Result]) -> str:
-    """The file's text: for each recipe that has rows its fingerprint now, and a line for each row."""
+    """The file's text: for each recipe that has rows its fingerprint now, and a line for each row whose figures say what it finds."""
     parts = []
     for name, recipe in recipes.items():
-        mine = [_figures(row) for row in rows if owner(row, recipes) == name]
+        mine = [_figures(row) for row in rows if owner(row, recipes) == name and not scripted(row)]
         if mine:
             lines = ",\n".join(f"   {json.dumps(astuple(one))}" for one in mine)
             parts.append(f' "{name}": {{"fingerprint": "{recipe.fingerprint()}", "rows": [\n{lines}\n ]}}')

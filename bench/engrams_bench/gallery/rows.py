@@ -48,6 +48,11 @@ def owner(row: Result, names: Collection[str]) -> str | None:
     return max(fits, key=len, default=None)
 
 
+def scripted(row: Result) -> bool:
+    """Whether a model that only copies answered: what is found then says nothing of what a model gives."""
+    return row.settings.get("models", "") == "scripted"
+
+
 def broad(row: Result) -> bool:
     """Whether hits, or what a context begins with, stand for much at once, so that what is found says little of what is shown."""
     given = [o for o in row.outcomes if o.counts and o.cited is not None]
