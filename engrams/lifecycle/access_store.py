@@ -133,9 +133,9 @@ class GuardedStore:
         """All or none."""
         return self._store.versions(id) if {**self.events([id]), **self.engrams([id])} else []
 
-    def derived_from(self, ids: Sequence[str]) -> list[EngramId]:
+    def derived_from(self, ids: Sequence[str], *, with_payload: bool = False) -> list[EngramId]:
         """Those that may be read."""
-        found = self._store.derived_from(ids)
+        found = self._store.derived_from(ids, with_payload=with_payload)
         seen = self.engrams(found)
         return [id for id in found if id in seen]
 

@@ -150,11 +150,11 @@ def attached(house: House, context: Context) -> Context:
     One whose text was corrected since is left out: it says what does not hold any more.
     """
     order = {id: place for place, hit in enumerate(context.hits) for id in (*hit.event_ids, hit.id)}
-    beside = [id for id in house.store.derived_from(list(order)) if id not in order] if order else []
+    beside = house.store.derived_from(list(order), with_payload=True) if order else []
     found = [
         engram
-        for engram in house.store.engrams(beside).values()
-        if engram.recipe == WRITER and engram.state == "active" and engram.payload is not None
+        for engram in house.store.engrams([id for id in beside if id not in order]).values()
+        if engram.recipe == WRITER and engram.state == "active"
     ]
     if not found:
         return context

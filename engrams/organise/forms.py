@@ -237,8 +237,8 @@ def forms_of(engrams: Sequence[Engram], run: Run) -> dict[EngramId, Form]:
     asked = [id for engram in engrams for id in (engram.id, *engram.sources)]
     beside = [
         one
-        for one in run.store.engrams(run.store.derived_from(asked)).values()
-        if one.kind in CACHES and one.state == "active" and one.payload is not None
+        for one in run.store.engrams(run.store.derived_from(asked, with_payload=True)).values()
+        if one.kind in CACHES and one.state == "active"
     ]
     found: dict[EngramId, Form] = {}
     for kind, form in KINDS.items():

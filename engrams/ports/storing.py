@@ -199,7 +199,7 @@ class Store(Protocol):
         ...
 
     def engrams(self, ids: Sequence[str]) -> dict[str, Engram]:
-        """Current versions, whatever their state; unknown ids are absent."""
+        """Current versions, whatever their state, in the order asked; unknown ids are absent."""
         ...
 
     def engrams_at(self, rows: Sequence[Row]) -> list[Engram]:
@@ -224,12 +224,19 @@ class Store(Protocol):
         """Every version of an engram, or of all engrams that name this event as source, oldest first."""
         ...
 
-    def derived_from(self, ids: Sequence[str]) -> list[EngramId]:
-        """Engrams (current versions) that name one of these events or engrams as a source."""
+    def derived_from(self, ids: Sequence[str], *, with_payload: bool = False) -> list[EngramId]:
+        """Engrams (current versions) that name one of these events or engrams as a source, by row.
+
+        `with_payload`: only those that carry one.
+        """
         ...
 
     def links(self, ids: Sequence[str]) -> list[Link]:
-        """Links that start or end at one of these engrams."""
+        """Links that start or end at one of these engrams, each once, in the order in which both ends were first there.
+
+        By the first row of the end that came later, then of the other: so the neighbours of one engram come in the order in
+        which they were derived. Then by source, relation and recipe. Ids are drawn: an order by them would say nothing.
+        """
         ...
 
     def stats(self, scope: Scope | None, *, writer: str | None = None) -> Stats:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from engrams.ports import Entry, EntryColumns, EntryRow, Float32, Int64
-from engrams.records import NOTHING, Engram, EngramId, Event, EventId, Job, Json, Revision, Row
+from engrams.records import NOTHING, Engram, EngramId, Event, EventId, Job, Json, Link, Revision, Row
 from engrams.store.cells import (
     attachments_from,
     json_or_none,
@@ -92,6 +92,20 @@ def engram_from(row: Sequence[Any], text: Text) -> Engram:
         text(thread),
         mapping_from(text(metadata)),
     )
+
+
+def links_from(rows: Iterable[Sequence[Any]], text: Text) -> list[Link]:
+    """The links of (first row of the source, of the target, source, target, relation, weight, recipe): by the row of the end that
+    came later, then of the other."""
+    found = [
+        (max(begins, ends), min(begins, ends), begins, text(relation), text(recipe), source, target, weight)
+        for begins, ends, source, target, relation, weight, recipe in rows
+    ]
+    found.sort(key=lambda each: each[:5])
+    return [
+        Link(EngramId(text(source)), EngramId(text(target)), relation, weight, recipe)
+        for *_, relation, recipe, source, target, weight in found
+    ]
 
 
 def revisions_from(rows: Sequence[Sequence[Any]], text: Text) -> list[Revision]:

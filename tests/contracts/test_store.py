@@ -485,7 +485,11 @@ def test_links_come_in_the_order_in_which_what_they_join_was_written(store: Stor
 
 def test_what_carries_a_payload_is_found_by_its_sources(store: Store) -> None:
     one, two = said("one"), said("two")
-    block = replace(note("block", (two.id, one.id)), kind="kv-block", payload=Payload(store.payloads.put(NAMESPACE, [b"abc"]), 3, "x/y"))
+    block = replace(
+        note("block", (two.id, one.id)),
+        kind="kv-block",
+        payload=Payload(store.payloads.put(NAMESPACE, [b"abc"]), 3, "x/y"),
+    )
     store.commit(commit_of([one, two], [note("n", (one.id,)), block]))
     assert store.derived_from([one.id]) == ["n", "block"]
     assert store.derived_from([one.id], with_payload=True) == ["block"]

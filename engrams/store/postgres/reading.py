@@ -15,7 +15,7 @@ from engrams.records import LEARNT, Engram, EngramId, Event, EventId, Link, Revi
 from engrams.store.cells import OPEN, mapping_from, time_of_or_none
 from engrams.store.postgres.cells import ROWS_OF_A_TENANT, path_cell, tenant_of, text_of
 from engrams.store.postgres.conditions import Condition, of_engrams, of_events, of_scope
-from engrams.store.rows import engram_from, event_from, revisions_from
+from engrams.store.rows import engram_from, event_from, links_from, revisions_from
 
 T = TypeVar("T")
 
@@ -214,10 +214,11 @@ def versions(db: Connection[Any], id: str) -> list[Revision]:
     return revisions_from(db.execute(sql, {"id": id}).fetchall(), text_of)
 
 
-def derived_from(db: Connection[Any], ids: Sequence[str]) -> list[EngramId]:
+def derived_from(db: Connection[Any], ids: Sequence[str], with_payload: bool) -> list[EngramId]:
     """Engrams whose current version names one of these as a source, by row."""
+    carrying = f"{_CONTENTS} and c.payload is not null" if with_payload else ""
     sql = (
-        'select e."row", e.id from sources s join engrams e on e.tenant = s.tenant and e."row" = s."row" '
+        f'select e."row", e.id from sources s join engrams e on e.tenant = s.tenant and e."row" = s."row" {carrying} '
         "where s.source = any(%s::text[]) and e.closed_at = %s"
     )
     rows = sorted(db.execute(sql, (list(ids), OPEN)).fetchall())
@@ -225,16 +226,14 @@ def derived_from(db: Connection[Any], ids: Sequence[str]) -> list[EngramId]:
 
 
 def links(db: Connection[Any], ids: Sequence[str]) -> list[Link]:
-    """Links that touch one of these engrams, each once."""
+    """Links that touch one of these engrams, each once, by the first rows of both ends, the later first."""
+    first = '(select min(e."row") from engrams e where e.tenant = l.tenant and e.id = l.{})'
     rows = db.execute(
-        "select source, target, relation, weight, recipe from links "
-        "where source = any(%(ids)s::text[]) or target = any(%(ids)s::text[]) order by source, target, relation, recipe",
+        f"select {first.format('source')}, {first.format('target')}, source, target, relation, weight, recipe from links l "
+        "where source = any(%(ids)s::text[]) or target = any(%(ids)s::text[])",
         {"ids": list(ids)},
     )
-    return [
-        Link(EngramId(text_of(source)), EngramId(text_of(target)), text_of(relation), weight, text_of(recipe))
-        for source, target, relation, weight, recipe in rows
-    ]
+    return links_from(rows, text_of)
 
 
 def stats(db: Connection[Any], scope: Scope | None, size: int, writer: str | None = None) -> Stats:

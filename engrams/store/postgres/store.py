@@ -279,13 +279,13 @@ class PostgresStore(Movable):
         with self._connections.reading(WHOLE) as db:
             return reading.versions(db, id)
 
-    def derived_from(self, ids: Sequence[str]) -> list[EngramId]:
-        """Engrams whose current version names one of these events or engrams as a source."""
+    def derived_from(self, ids: Sequence[str], *, with_payload: bool = False) -> list[EngramId]:
+        """Engrams whose current version names one of these events or engrams as a source, by row."""
         with self._connections.reading(WHOLE) as db:
-            return reading.derived_from(db, ids)
+            return reading.derived_from(db, ids, with_payload)
 
     def links(self, ids: Sequence[str]) -> list[Link]:
-        """Links that start or end at one of these engrams."""
+        """Links that start or end at one of these engrams, by the first rows of both ends, the later first."""
         with self._connections.reading(WHOLE) as db:
             return reading.links(db, ids)
 

@@ -12,7 +12,7 @@ import numpy as np
 from engrams.ports import Int64, Where
 from engrams.records import LEARNT, Engram, EngramId, Event, EventId, Link, Revision, Row, Scope, Stats
 from engrams.store.cells import time_of_or_none
-from engrams.store.rows import engram_from, event_from, revisions_from
+from engrams.store.rows import engram_from, event_from, links_from, revisions_from
 from engrams.store.sqlite.cells import path_cell, text_cell, text_of
 from engrams.store.sqlite.conditions import namespace_clause, of_engrams, of_events
 from engrams.store.sqlite.schema import OPEN
@@ -159,24 +159,25 @@ def versions(db: sqlite3.Connection, id: str) -> list[Revision]:
     return revisions_from(db.execute(sql, {"id": cell}).fetchall(), text_of)
 
 
-def derived_from(db: sqlite3.Connection, ids: Sequence[str]) -> list[EngramId]:
+def derived_from(db: sqlite3.Connection, ids: Sequence[str], with_payload: bool) -> list[EngramId]:
     """Engrams whose current version names one of these as a source, by row."""
+    carrying = "and c.payload is not null" if with_payload else ""
     sql = (
         "select e.row, e.id from sources s join contents c on c.row = s.row "
-        f"join engrams e on e.ns = c.ns and e.row = c.row where s.source in ({{}}) and e.closed_at = {OPEN}"
+        f"join engrams e on e.ns = c.ns and e.row = c.row where s.source in ({{}}) and e.closed_at = {OPEN} {carrying}"
     )
     return list(dict.fromkeys(EngramId(text_of(id)) for _, id in sorted(chosen(db, sql, ids))))
 
 
 def links(db: sqlite3.Connection, ids: Sequence[str]) -> list[Link]:
-    """Links that touch one of these engrams, each once."""
-    columns = "source, target, relation, weight, recipe"
+    """Links that touch one of these engrams, each once, by the first rows of both ends, the later first."""
+    columns = (
+        "(select min(row) from engrams where id = source), (select min(row) from engrams where id = target), "
+        "source, target, relation, weight, recipe"
+    )
     rows = chosen(db, f"select {columns} from links where source in ({{}})", ids)
     rows += chosen(db, f"select {columns} from links where target in ({{}})", ids)
-    return [
-        Link(EngramId(text_of(source)), EngramId(text_of(target)), text_of(relation), weight, recipe)
-        for source, target, relation, weight, recipe in dict.fromkeys(rows)
-    ]
+    return links_from(dict.fromkeys(rows), text_of)
 
 
 def stats(db: sqlite3.Connection, scope: Scope | None, size: int, writer: str | None = None) -> Stats:
