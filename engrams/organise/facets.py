@@ -187,7 +187,10 @@ class DrawFacets(Step[Draft, Draft]):
 
 @dataclass(frozen=True)
 class LargestTopics(Step[Draft, Draft]):
-    """Takes the `most` (>= 1) topics that rest on most notes for facets, as they are described, in place of a model that draws them."""
+    """Takes the `most` (>= 1) topics that rest on most notes for facets, as they are described, in place of a model that draws them.
+
+    Among topics of as many notes those that stood first.
+    """
 
     most: int = 5
 
@@ -197,7 +200,7 @@ class LargestTopics(Step[Draft, Draft]):
 
     def __call__(self, value: Draft, run: Run) -> Draft:
         """Adds the facets."""
-        topics = sorted(_standing(value, TOPIC).values(), key=lambda e: (-len(e.sources), e.id))
+        topics = sorted(_standing(value, TOPIC).values(), key=lambda e: -len(e.sources))
         made = value
         for topic in topics[: self.most]:
             made = _with(made, FACET, str(topic.metadata[NAME]), topic.content, [topic], run)

@@ -24,8 +24,8 @@ class Forget(Step[Draft, Draft]):
     t is days from the last recall, or from when it was said, to the newest message: a conversation that rests forgets nothing, and
     one that was imported is not forgotten at once. S is 1 and one more for each recall. With `forgetting="released"` the
     exponent is -(t / 5) S as the authors' code computes it, where what was recalled more often goes sooner. The chance is drawn
-    from the engram's id and the day, so that the same memory forgets the same; `seed` draws anew. What is pinned stays. What
-    is archived keeps its history, and its events stand in the journal.
+    from what the engram says, when it happened, and the day, so that the same memories forget the same wherever they were
+    written; `seed` draws anew. What is pinned stays. What is archived keeps its history, and its events stand in the journal.
 
     No option of a limit such as `KeepCapacities`: that keeps the best so many; this draws for each by itself, by its own age
     and recalls, however many there are.
@@ -63,8 +63,9 @@ class Forget(Step[Draft, Draft]):
         return float(retention(days, strength))
 
     def _draw(self, engram: Engram, now: datetime) -> float:
-        """A number in 0..1, even over engrams and days."""
-        said = f"{self.seed}\x1f{engram.id}\x1f{now.astimezone(UTC):%Y-%m-%d}"
+        """A number in 0..1, even over engrams and days. Not from the id, which is another each time the same is written."""
+        when, day = engram.occurred_at.astimezone(UTC), now.astimezone(UTC)
+        said = f"{self.seed}\x1f{engram.kind}\x1f{when.isoformat()}\x1f{engram.content}\x1f{day:%Y-%m-%d}"
         return int.from_bytes(hashlib.sha256(said.encode()).digest()[:8], "big") / 2**64
 
 

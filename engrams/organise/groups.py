@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -153,11 +153,18 @@ class JoinSessions(Step[Draft, Draft]):
         return with_groups(value, due, [lines(group) for group in due], "session", "session", run)
 
 
+def oldest_first(engrams: Iterable[Engram]) -> list[Engram]:
+    """Engrams by when they happened, then by the journal; those of one message stay as they were given.
+
+    No further by their ids: these are drawn, and would put the same memories in another order in each store.
+    """
+    return sorted(engrams, key=lambda e: (e.occurred_at, e.sources[:1]))
+
+
 def groups_of(value: Draft, by: By, of: str, grain: str) -> list[Group]:
     """The groups of a draft's active engrams of one kind and grain, each oldest first, in the order of their first."""
     found: dict[str, list[Engram]] = {}
-    ordered = sorted(value.engrams, key=lambda e: (e.occurred_at, e.sources[:1], e.id))
-    for engram in ordered:
+    for engram in oldest_first(value.engrams):
         if engram.kind == of and engram.state == "active" and engram.metadata.get(GRAIN, "") == grain:
             key = {
                 "day": f"{engram.occurred_at:%Y-%m-%d}",

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from engrams.errors import BadSetting
+from engrams.organise.groups import oldest_first
 from engrams.ports import Where
 from engrams.records import Decision, Draft, Engram, Scope
 from engrams.step import Run, Step
@@ -43,10 +44,7 @@ class Prune(Step[Draft, Draft]):
 
     def __call__(self, value: Draft, run: Run) -> Draft:
         """Decides."""
-        turns = sorted(
-            (e for e in value.engrams if e.kind in self.kinds and e.state == "active"),
-            key=lambda e: (e.occurred_at, e.sources[:1], e.id),
-        )
+        turns = oldest_first(e for e in value.engrams if e.kind in self.kinds and e.state == "active")
         if not turns:
             return value
         where = Where(kinds=self.kinds, states=("archived",), writer=run.recipe)

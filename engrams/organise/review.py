@@ -10,7 +10,7 @@ from engrams.arithmetic import cross_polytope
 from engrams.errors import BadSetting, NeedsExtra
 from engrams.organise.extract import plain
 from engrams.organise.facts import read_fact, sentences
-from engrams.organise.groups import Group
+from engrams.organise.groups import Group, oldest_first
 from engrams.organise.judge import numbered
 from engrams.organise.reconcile import decide
 from engrams.ports import Ask
@@ -153,10 +153,7 @@ class ByHash(Step[Draft, tuple[Group, ...]]):
         for place, engram in zip(places.tolist(), new, strict=True):
             found[place][engram.id] = engram
         return tuple(
-            Group(
-                str(place), tuple(sorted(held.values(), key=lambda e: (e.occurred_at, e.sources[:1], e.id)))
-            )
-            for place, held in sorted(found.items())
+            Group(str(place), tuple(oldest_first(held.values()))) for place, held in sorted(found.items())
         )
 
 
@@ -177,7 +174,7 @@ class ByTag(Step[Draft, tuple[Group, ...]]):
         stored = run.store.engrams([e.id for e in held])
         new = [e for e in held if e.id not in stored or stored[e.id].state != "active"]
         touched = dict.fromkeys(str(tag) for e in new for tag in e.metadata.get("tags", ()))
-        ordered = sorted(held, key=lambda e: (e.occurred_at, e.sources[:1], e.id))
+        ordered = oldest_first(held)
         return tuple(
             Group(tag, tuple(e for e in ordered if tag in e.metadata.get("tags", ()))) for tag in touched
         )

@@ -201,4 +201,4 @@ class KeepCapacities(Step[Draft, Draft]):
 
 def _oldest_first(value: Draft, tier: str) -> Sequence[Engram]:
     held = [e for e in value.engrams if e.state == "active" and e.metadata.get(TIER) == tier]
-    return sorted(held, key=lambda e: (e.occurred_at, e.recorded_at, e.id))
+    return sorted(held, key=lambda e: (e.occurred_at, e.recorded_at))

@@ -63,7 +63,8 @@ class ExpandLinks(Step[Ranked[Engram], Ranked[Engram]]):
     """Puts behind each hit the engrams it is linked to by `relation`, until `most` (>= 1) were added in all.
 
     What was found by itself is not added again. A neighbour has the score of the hit it came with, and signal `link`; so
-    it stands right behind it. With a query's own limit, that many are added.
+    it stands right behind it, the one with the strongest link first, among equals the one that was written first. With a query's
+    own limit, that many are added.
 
     No option of `WalkGraph`: one link far, in the order of the hits, and no score passes on.
 
@@ -81,16 +82,17 @@ class ExpandLinks(Step[Ranked[Engram], Ranked[Engram]]):
         """Looks the links up and fetches."""
         ids, writer = [s.item.id for s in value.items], value.query.writer or run.recipe
         beside: dict[EngramId, list[EngramId]] = {}
-        for link in run.store.links(ids):
+        # Among equal weights the store's order stays: neighbours as they were derived. Ids are drawn, and say nothing.
+        for link in sorted(run.store.links(ids), key=lambda link: -link.weight):
             if link.relation == self.relation and link.recipe == writer:
                 beside.setdefault(link.source, []).append(link.target)
                 beside.setdefault(link.target, []).append(link.source)
-        others = {other for linked in beside.values() for other in linked} - set(ids)
-        seen = run.store.engrams(sorted(others))
         left, items, taken = value.query.limit or self.most, [], set(ids)
+        others = dict.fromkeys(other for linked in beside.values() for other in linked if other not in taken)
+        seen = run.store.engrams(list(others))
         for scored in value.items:
             items.append(scored)
-            for other in sorted(set(beside.get(scored.item.id, ()))):
+            for other in beside.get(scored.item.id, ()):
                 engram = seen.get(other)
                 if left and other not in taken and engram is not None and may_see(value.query, engram):
                     taken.add(other)
