@@ -22,6 +22,8 @@ from engrams_bench.vectors import KeptVectors
 
 #: How many of a haystack's last turns are added one by one, to price a single add into a memory that is full.
 SINGLE_ADDS = 20
+#: The haystacks whose last messages are: of hundreds of small ones, most of the time would go into prices.
+PRICED_HAYSTACKS = 10
 #: The namespace every haystack lies in: the same for all, since ids of some data sets tell the answer.
 NAMESPACE = "bench"
 #: Events on one page when the journal is read back.
@@ -119,8 +121,10 @@ def messages_of(case: Case) -> list[Message]:
     ]
 
 
-def fill(memory: Memory, case: Case, costs: Costs, vectors: KeptVectors | None = None) -> dict[str, str]:
-    """Puts the haystack into an empty memory; returns the turn of each event id.
+def fill(
+    memory: Memory, case: Case, costs: Costs, vectors: KeptVectors | None = None, singly: int = SINGLE_ADDS
+) -> dict[str, str]:
+    """Puts the haystack into an empty memory, the last `singly` messages one by one; returns the turn of each event id.
 
     With `vectors` the bulk load, and what is derived from it later, take them from their file, and say nothing of their price.
 
@@ -128,7 +132,7 @@ def fill(memory: Memory, case: Case, costs: Costs, vectors: KeptVectors | None =
         MalformedData: the journal holds something else than what was put in.
     """
     said = messages_of(case)
-    apart = min(SINGLE_ADDS, len(said))
+    apart = min(singly, len(said))
     bulk, single = said[: len(said) - apart], said[len(said) - apart :]
     if bulk:
         began = time.process_time()
@@ -234,6 +238,7 @@ def answer(
     alike: bool = False,
     model: object = None,
     hear: Hearing | None = None,
+    singly: int = SINGLE_ADDS,
 ) -> list[Outcome]:
     """Fills a memory with a case and asks it questions. `budget` None: no contexts are asked for.
 
@@ -241,7 +246,7 @@ def answer(
     """
     began = time.process_time()
     with opened(recipe, store, embedder, model) as memory:
-        turn_of = fill(memory, case, costs, embedder if isinstance(embedder, KeptVectors) else None)
+        turn_of = fill(memory, case, costs, embedder if isinstance(embedder, KeptVectors) else None, singly)
         costs.writing += spent(memory)
         told: list[Outcome] = []
         made: Context | None = None

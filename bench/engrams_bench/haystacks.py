@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engrams import Recipe
-from engrams_bench.asking import Costs, Hearing, Spent, answer
+from engrams_bench.asking import PRICED_HAYSTACKS, SINGLE_ADDS, Costs, Hearing, Spent, answer
 from engrams_bench.cases import Case, DataSet
 from engrams_bench.copying import copying
 from engrams_bench.datasets import DATASETS
@@ -108,6 +108,7 @@ def share(
                 model=asked_of,
                 alike=recipe.name == FULL_CONTEXT,
                 hear=hear,
+                singly=SINGLE_ADDS if place < PRICED_HAYSTACKS else 0,
             )
             asked += len(outcomes)
             held.append(Done(place, form, outcomes, costs, case.size))

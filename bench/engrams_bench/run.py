@@ -10,7 +10,7 @@ from typing import Any
 
 from engrams import Recipe
 from engrams_bench import __version__
-from engrams_bench.asking import SINGLE_ADDS, Costs, Hearing
+from engrams_bench.asking import PRICED_HAYSTACKS, SINGLE_ADDS, Costs, Hearing
 from engrams_bench.cases import Case, DataSet
 from engrams_bench.folder import digest, require
 from engrams_bench.haystacks import every, summed
@@ -112,6 +112,7 @@ def run(
             "limit": settings.limit,
             "processes": settings.processes,
             "single adds": SINGLE_ADDS,
+            "of haystacks": PRICED_HAYSTACKS,
             "seed": SEED,
             "resamples": RESAMPLES,
         },

@@ -166,9 +166,9 @@ def asked_table(rows: Sequence[Result]) -> str:
         here = [row for row in rows if row.data["name"] == name and scripted(row)]
         for row in sorted(here, key=lambda row: -float(row.cost["model tokens to write"])):
             calls, tokens = (float(row.cost[f"model {what} to write"]) for what in ("calls", "tokens"))
-            told, asked = float(row.data["messages"]), float(row.data["questions"])
+            asked = float(row.data["questions"])
             lines.append(
-                f"| {name} | `{row.recipe['name']}` | {calls / told:.2f} | {tokens / told:,.0f} "
+                f"| {name} | `{row.recipe['name']}` | {figure(row, 'calls a message'):.2f} | {figure(row, 'tokens a message'):,.0f} "
                 f"| {(float(row.cost['model calls in all']) - calls) / asked:.1f} "
                 f"| {(float(row.cost['model tokens']) - tokens) / asked:,.0f} |"
             )

@@ -32,6 +32,9 @@ PRICES = {
     "add ms": ("add ms", "p50"),
 }
 
+#: What writing asked of a language model, by the message.
+ASKED = {"calls a message": "model calls to write", "tokens a message": "model tokens to write"}
+
 
 def all_rows(results: Path) -> list[Result]:
     """Every whole run in a folder of results, by data set as the catalogue orders them: the README's, then published memories'."""
@@ -50,7 +53,7 @@ def owner(row: Result, names: Collection[str]) -> str | None:
 
 def scripted(row: Result) -> bool:
     """Whether a model that only copies answered: what is found then says nothing of what a model gives."""
-    return row.settings.get("models", "") == "scripted"
+    return bool(row.settings.get("models", "") == "scripted")
 
 
 def broad(row: Result) -> bool:
@@ -77,8 +80,11 @@ def figure(row: Result, name: str) -> float | None:
     if name in PRICES:
         held = row.cost.get(PRICES[name][0])
         return None if held is None else float(held[PRICES[name][1]])
+    if name in ASKED:
+        asked = row.cost.get(ASKED[name])
+        return None if asked is None else float(asked) / float(row.data["messages"])
     if name not in FIGURES:
-        raise BenchError(f"no figure {name!r}; there are {', '.join((*FIGURES, *PRICES))}")
+        raise BenchError(f"no figure {name!r}; there are {', '.join((*FIGURES, *PRICES, *ASKED))}")
     measure, factor = FIGURES[name]
     if row.recipe["name"] in UNRANKED and name != "in context":
         return None
