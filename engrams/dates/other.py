@@ -106,6 +106,8 @@ def _texts(held: Any) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """Small letters without accents, as the library compares."""
+    if text.isascii():
+        return text.lower()
     return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
 
 
