@@ -18,6 +18,7 @@ BESIDE = {
     "compare_command.py": ("engrams.models.chat_prices.", "engrams.settings."),
     "gallery": ("engrams.figures.", "engrams.step.", "engrams.errors."),
     "replays.py": ("engrams.step.",),
+    "copying.py": ("engrams.models.scripted.", "engrams.models.scripted_wire."),
 }
 
 

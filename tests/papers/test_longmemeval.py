@@ -38,7 +38,8 @@ def test_a_round_is_what_was_said_and_answered_found_by_what_was_said() -> None:
         assert first.content == "I play the violin.\nassistant: How long?\nassistant: And which pieces?"
         assert (first.keys, first.sources) == (("I play the violin.",), ids[:3])
         assert (second.content, second.sources) == ("Two years.", ids[3:])
-        asked = {b["message"] for b in talk.shown("facts_of_turn")}  # both at once: which comes first is not said
+        # Both are asked at once: which comes first is not said.
+        asked = {b["message"] for b in talk.shown("facts_of_turn")}
         assert asked == {"I play the violin.", "Two years."}
 
 
