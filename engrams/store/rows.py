@@ -96,10 +96,12 @@ def engram_from(row: Sequence[Any], text: Text) -> Engram:
 
 def links_from(rows: Iterable[Sequence[Any]], text: Text) -> list[Link]:
     """The links of (first row of the source, of the target, source, target, relation, weight, recipe): by the row of the end that
-    came later, then of the other."""
+    came later, then of the other. An end that is not there, which only damage leaves behind, counts as the first of all."""
     found = [
         (max(begins, ends), min(begins, ends), begins, text(relation), text(recipe), source, target, weight)
-        for begins, ends, source, target, relation, weight, recipe in rows
+        for begins, ends, source, target, relation, weight, recipe in (
+            (first or 0, second or 0, *more) for first, second, *more in rows
+        )
     ]
     found.sort(key=lambda each: each[:5])
     return [
