@@ -13,8 +13,8 @@ HEAD = """# The gallery of recipes
 Made by `engrams-bench gallery` from the code and from `bench/results`; change these, not this page. Cards are those of `engrams recipes
 show NAME`. A picture has a box for each step of a chain, below its name the steps it uses, and a frame around branches; steps that ask a
 language model are of another colour. Rows named `scripted` were answered by a model that only copies what it is shown: they count calls
-and tokens, and say nothing of what a recipe finds. See also [which recipe for what](which-recipe.md), [what the rows teach](what-the-rows-teach.md)
-and [which steps recipes share](shared-steps.md).
+and tokens, and say nothing of what a recipe finds. See also [which recipe for what](which-recipe.md),
+[what the rows teach](what-the-rows-teach.md) and [which steps recipes share](shared-steps.md).
 """
 #: Where pictures lie, from the folder of pages.
 IMAGES = "images/recipes"
