@@ -12,6 +12,8 @@ from engrams.records import Draft, Engram, EngramId, Query, Ranked, Scope, deriv
 from engrams.step import Run, Step
 from engrams.words import name_hash
 
+_ENDS = ("subject", "object")
+
 
 @dataclass(frozen=True)
 class UnifyNames(Step[Draft, Draft]):
@@ -89,11 +91,13 @@ def _renamed(engram: Engram, called: Mapping[str, str]) -> Engram:
     """An entity or a fact, written with the names that hold from now on."""
     if engram.kind == "entity":
         return replace(engram, content=called.get(engram.content, engram.content))
-    ends = {part: called.get(str(engram.metadata.get(part)), "") for part in ("subject", "object")}
-    if not all(ends.values()):
+    # A thing may be called "None": what a fact does not say is told by its absence, not by what absence is written as.
+    ends = {part: called.get(str(engram.metadata[part]), "") for part in _ENDS if part in engram.metadata}
+    predicate = engram.metadata.get("predicate")
+    if predicate is None or len(ends) < len(_ENDS) or not all(ends.values()):
         return engram
-    whole = {**engram.metadata, **ends}
-    return replace(engram, content=f"{ends['subject']} {whole['predicate']} {ends['object']}", metadata=whole)
+    content = f"{ends['subject']} {predicate} {ends['object']}"
+    return replace(engram, content=content, metadata={**engram.metadata, **ends})
 
 
 def _node(engram: Engram, name: str, ordinal: int, run: Run) -> Engram:

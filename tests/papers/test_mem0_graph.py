@@ -229,6 +229,15 @@ def test_without_a_model_names_that_follow_each_other_are_related() -> None:
         assert "chat" not in memory.recipe.needs
 
 
+@pytest.mark.parametrize("recipe", ["mem0-graph", "mem0-v3"])
+def test_a_thing_may_be_called_none(recipe: str) -> None:
+    with Memory.open(":memory:", recipe, embedder=Drawn(WORDS, dimensions=5), models="none") as memory:
+        memory.add({"role": "user", "name": "Ada", "content": "Anna Smith likes None."})
+        memory.work()
+        assert not memory.jobs()
+        assert texts(memory, "fact") == ["Anna Smith likes None"]
+
+
 def test_an_erased_message_takes_no_name_of_another_with_it() -> None:
     with opened(MEM0_GRAPH, REPLIES, WORDS) as (memory, talk):
         [first, _] = tell(memory, "user: I live in Basel.", "user: Berg drinks tea.")
