@@ -96,6 +96,19 @@ def stored_once(folder: Path, own_data: Path) -> tuple[Path, Path]:
     return questions, sessions
 
 
+def test_a_tenth_of_longmemeval_is_told_by_the_ids_alone(own_data: Path, tmp_path: Path) -> None:
+    record = next(iter(elements(own_data / "longmemeval" / "longmemeval_s.json")))
+    many = [{**record, "question_id": f"q{number}"} for number in range(200)]
+
+    def chosen(records: list[dict[str, object]]) -> list[str]:
+        (tmp_path / "longmemeval_s.json").write_text(json.dumps(records), encoding="utf-8")
+        return [case.id for case in cases("longmemeval-tenth", tmp_path)]
+
+    whole = chosen(many)
+    assert 10 < len(whole) < 30
+    assert chosen(many[100:]) == [id for id in whole if int(id[1:]) >= 100]
+
+
 def test_longmemeval_with_sessions_stored_once_is_the_same(own_data: Path, tmp_path: Path) -> None:
     (tmp_path / "longmemeval").mkdir()
     stored_once(tmp_path / "longmemeval", own_data)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from engrams_bench.cases import DataSet
 from engrams_bench.datasets.locomo import LOCOMO
-from engrams_bench.datasets.longmemeval import LONGMEMEVAL, LONGMEMEVAL_ORACLE
+from engrams_bench.datasets.longmemeval import LONGMEMEVAL, LONGMEMEVAL_ORACLE, LONGMEMEVAL_TENTH
 from engrams_bench.datasets.memdaily import MEMDAILY
 from engrams_bench.datasets.multihop import HOTPOTQA, MUSIQUE, TWO_WIKI
 from engrams_bench.datasets.sample import SAMPLE
@@ -17,7 +17,17 @@ from engrams_bench.errors import UnknownData
 DATASETS: Mapping[str, DataSet] = MappingProxyType(
     {
         data.name: data
-        for data in (SAMPLE, LOCOMO, LONGMEMEVAL, LONGMEMEVAL_ORACLE, MUSIQUE, HOTPOTQA, TWO_WIKI, MEMDAILY)
+        for data in (
+            SAMPLE,
+            LOCOMO,
+            LONGMEMEVAL,
+            LONGMEMEVAL_TENTH,
+            LONGMEMEVAL_ORACLE,
+            MUSIQUE,
+            HOTPOTQA,
+            TWO_WIKI,
+            MEMDAILY,
+        )
     }
 )
 
