@@ -94,6 +94,8 @@ class NamespaceIndex:
 
     def _trim(self) -> None:
         with self._lock:
+            if len(self._shards) < 2:  # the one asked for last stays, however large
+                return
             held = sum(shard.nbytes for shard in self._shards.values())
             while held > self._most_bytes and len(self._shards) > 1:
                 _, dropped = self._shards.popitem(last=False)

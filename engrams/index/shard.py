@@ -40,6 +40,7 @@ class Shard:
     _seen: Mark | None
     _last_row: int
     _past: tuple[tuple[object, ...], Snapshot] | None
+    _weighed: tuple[Vectors, int] | None  # for which vectors, how often grown, `nbytes` holds
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class Shard:
         self._lock = threading.Lock()
         self._start_anew()
         self._restore()
-        self.nbytes = self._arrays.nbytes
+        self._weigh()
 
     def current(self) -> Snapshot:
         """The state with everything committed before the call."""
@@ -91,11 +92,18 @@ class Shard:
             finally:
                 if not whole:  # half taken in is worse than nothing: the next view loads again
                     self._start_anew()
+            self._weighed = None
             if self._last_row == mark.row:
                 break
-        self._keep()
-        self.nbytes = self._arrays.nbytes
+        if self._weighed != (self._arrays.vectors, self._arrays.vectors.grown):
+            self._weigh()
+            self._keep()
         return self._snapshot
+
+    def _weigh(self) -> None:
+        """Counts the bytes again: adding them up takes longer than seeing that nothing came since."""
+        self._weighed = (self._arrays.vectors, self._arrays.vectors.grown)
+        self.nbytes = self._arrays.nbytes
 
     def _advance(self, mark: Mark) -> None:
         """Takes in everything up to a mark, and whatever the store shows beyond it."""

@@ -17,6 +17,8 @@ SAMPLED = 16
 #: How much farther than guessed is looked, in dimensions, before all distances are sorted.
 SLACK = 4
 _BITS = 64
+#: So many words differ in fewer dimensions than a byte can count: they are added up in bytes, a quarter faster.
+_WORDS_IN_BYTE = 255 // _BITS
 
 
 class Signs:
@@ -58,10 +60,17 @@ class Signs:
         out = np.empty(size, np.uint16)
         for begin in range(0, size, ROWS_AT_ONCE):
             part = self._words[:, begin : min(begin + ROWS_AT_ONCE, size)]
-            counted = np.zeros(part.shape[1], np.uint16)
-            for words, word in zip(part, own, strict=True):
-                counted += np.bitwise_count(words ^ word)
-            out[begin : begin + len(counted)] = counted
+            wide = out[begin : begin + part.shape[1]]
+            wide[:] = 0
+            for first in range(0, len(part), _WORDS_IN_BYTE):
+                counted = np.bitwise_count(part[first] ^ own[first])
+                for words, word in zip(
+                    part[first + 1 : first + _WORDS_IN_BYTE],
+                    own[first + 1 : first + _WORDS_IN_BYTE],
+                    strict=True,
+                ):
+                    counted += np.bitwise_count(words ^ word)
+                wide += counted
         return out
 
     def nearest(self, asked: Float32, count: int, size: int, allowed: Bool | None = None) -> Int64:

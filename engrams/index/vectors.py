@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engrams.arithmetic import top_k
+from engrams.arithmetic import dots, top_k
 from engrams.index.growing import SPARE_LEAST, SPARE_SHARE
 from engrams.index.signs import Signs
 from engrams.ports import Bool, Float32, Int32, Int64, Store, UInt16
@@ -38,6 +38,8 @@ class Vectors:
         self._store, self._scope = store, scope
         self._lock = threading.Lock()
         self._held: dict[str, _Held] = {}
+        self.grown = 0
+        """How often anything was read or made: what is held is as it was where this is."""
 
     def of(self, fingerprint: str, rows: Int64) -> Float32 | None:
         """float32[len(rows), d] of these rows (ascending), 0 where a row has none; None where no row has one.
@@ -49,6 +51,7 @@ class Vectors:
             held = self._held.setdefault(fingerprint, _Held(None, 0))
             if held.covered < size:
                 self._read(held, fingerprint, rows)
+                self.grown += 1
             if held.values is None:
                 return None
             out = held.values[:size]
@@ -71,8 +74,7 @@ class Vectors:
             wanted = max(CANDIDATES + len(rows) // ROWS_PER_CANDIDATE, CANDIDATES_PER_HIT * count)
             near = self._signs(fingerprint, len(rows)).nearest(asked, wanted, len(rows), allowed)
             some = near if allowed is None else near[allowed[near]]
-        # Not by BLAS, whose threads cost more than so small a product.
-        cosines = np.einsum("nd,d->n", values if some is None else values[some], asked)
+        cosines = dots(values if some is None else values[some], asked)
         best = top_k(cosines, count)
         best = best[cosines[best] > 0]
         found = best if some is None else some[best]
@@ -95,6 +97,7 @@ class Vectors:
                 held.signs = Signs(held.values.shape[1])
             if held.signs.size < size:
                 held.signs.extend(held.values[held.signs.size : size])
+                self.grown += 1
             return held.signs
 
     def kept(self, mask: Bool) -> Vectors:

@@ -11,6 +11,7 @@ from typing import ClassVar, cast
 
 import numpy as np
 
+from engrams.arithmetic import dots, top_k
 from engrams.errors import BadSetting, NeedsExtra
 from engrams.organise.central import central_sentences
 from engrams.organise.groups import Group, group_id, groups_of, lines, with_groups
@@ -269,31 +270,29 @@ class MergeTopics(Step[Draft, Draft]):
         if run.embedder is None:
             raise NeedsExtra(f"{run.recipe!r} merges what is alike by vectors, and so", "embed")
         vectors = run.embedder.embed([_summary(e) for e in new])
-        held: dict[EngramId, tuple[Engram, Float32]] = {}
+        held = _Held(vectors.shape[1])
         decisions: dict[EngramId, Decision] = {}
         for topic, vector in zip(new, vectors, strict=True):
             case = self._case(topic, vector, held, run)
             verdict = self._merging(case, run) if case.old else None
             if verdict is None:
-                held[topic.id] = (topic, vector)
+                held.put(topic, vector)
                 continue
             old = case.old[verdict.old]
             text = verdict.text or f"{_summary(old)} {_summary(topic)}"
             both = _merged(old, topic, text)
-            held[old.id] = (both, run.embedder.embed([text])[0])
+            held.put(both, run.embedder.embed([text])[0])
             if old.id in there:
                 why = verdict.why or f"merge: {_summary(topic)}"
                 decisions[old.id] = Decision("MERGE", both, why, event_id=EventId(topic.sources[-1]))
-        dropped = {e.id for e in new} - held.keys()
-        kept = (held[e.id][0] if e.id in held else e for e in value.engrams if e.id not in dropped)
+        dropped = {e.id for e in new} - held.engrams.keys()
+        kept = (held.engrams.get(e.id, e) for e in value.engrams if e.id not in dropped)
         return replace(value, engrams=tuple(kept), decisions=(*value.decisions, *decisions.values()))
 
-    def _case(
-        self, topic: Engram, vector: Float32, held: dict[EngramId, tuple[Engram, Float32]], run: Run
-    ) -> Case:
+    def _case(self, topic: Engram, vector: Float32, held: _Held, run: Run) -> Case:
         asked = Query(_summary(topic), Scope(topic.namespace), writer=run.recipe)
-        near = [(s.score, s.item) for s in self.find(asked, run).items if s.item.id not in held]
-        near += [(float(other @ vector), engram) for engram, other in held.values()]
+        near = [(s.score, s.item) for s in self.find(asked, run).items if s.item.id not in held.engrams]
+        near += held.nearest(vector, self.k)
         near = sorted(near, key=lambda pair: -pair[0])[: self.k]
         return Case((topic,), tuple(e for _, e in near), tuple(score for score, _ in near))
 
@@ -302,6 +301,30 @@ class MergeTopics(Step[Draft, Draft]):
             if verdict.operation == "MERGE" and 0 <= verdict.old < len(case.old):
                 return verdict
         return None
+
+
+class _Held:
+    """Topics made just now, each with its vector: in one array, since every further topic is held against all of them."""
+
+    def __init__(self, dimensions: int) -> None:
+        self.engrams: dict[EngramId, Engram] = {}
+        self._place: dict[EngramId, int] = {}
+        self._vectors: Float32 = np.empty((0, dimensions), dtype=np.float32)
+
+    def put(self, engram: Engram, vector: Float32) -> None:
+        """Puts one in, or in the place of the one of this id."""
+        at = self._place.setdefault(engram.id, len(self._place))
+        if at == len(self._vectors):
+            grown = np.empty((max(2 * at, 64), len(vector)), dtype=np.float32)
+            grown[:at] = self._vectors
+            self._vectors = grown
+        self.engrams[engram.id], self._vectors[at] = engram, vector
+
+    def nearest(self, vector: Float32, k: int) -> list[tuple[float, Engram]]:
+        """The `k` most alike with their cosines, best first."""
+        cosines = dots(self._vectors[: len(self._place)], vector)
+        known = list(self.engrams.values())
+        return [(float(cosines[at]), known[at]) for at in top_k(cosines, k).tolist()]
 
 
 def unseen(value: Draft, of: str, run: Run) -> list[Unseen]:

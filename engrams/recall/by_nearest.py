@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engrams.arithmetic import standardise
+from engrams.arithmetic import dots, standardise
 from engrams.errors import BadSetting
 from engrams.ports import Float32, View
 from engrams.recall.by_meaning import SAMPLE, evenly
@@ -98,6 +98,5 @@ class Spread:
 
     def moments(self, asked: Float32) -> tuple[float, float]:
         """Mean and deviation of the cosines of the sample with a question, float32[d]."""
-        # Not by BLAS, whose threads cost more than so small a product.
-        spread = np.einsum("d,d->", np.einsum("de,e->d", self.covariance, asked), asked)
-        return float(np.einsum("d,d->", self.mean, asked)), math.sqrt(max(float(spread), 0.0))
+        spread = float(dots(self.covariance, asked) @ asked)
+        return float(self.mean @ asked), math.sqrt(max(spread, 0.0))

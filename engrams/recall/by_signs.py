@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from engrams.arithmetic import Indices, distinct, moments
+from engrams.arithmetic import Indices, distinct, dots, moments
 from engrams.errors import BadSetting
 from engrams.ports import Float32, Int64, UInt16, View
 from engrams.recall.by_meaning import SAMPLE, in_threes
@@ -91,7 +91,7 @@ class ExactVectors(Step[Found, Found]):
         exact, exact_near = sample.cosines(value.vector)
         mean, deviation = moments(exact)
         places = Around.of(view, value.rows)
-        cosines = _cosines(vectors[places.needed], value.vector)
+        cosines = dots(vectors[places.needed], value.vector)
         cosines[cosines == 0] = mean
         own, near = places.best(cosines)
         found = value.with_signal("dense", Signal(own, mean, deviation))
@@ -145,7 +145,7 @@ class Sample:
 
     def cosines(self, asked: Float32) -> tuple[Float32, Float32]:
         """Of the rows with a unit vector, and the largest beside each row, each float32[len(rows)]."""
-        return self.around.best(_cosines(self.vectors, asked))
+        return self.around.best(dots(self.vectors, asked))
 
 
 def least_beside(view: View, values: UInt16) -> UInt16:
@@ -161,12 +161,6 @@ def least_of_thread(view: View, values: UInt16) -> UInt16:
 def _agreeing(half: np.float32, differing: UInt16) -> Float32:
     """Dimensions that agree beyond half of them: 0 says nothing, as a cosine of 0 does."""
     return np.subtract(half, differing, dtype=np.float32)
-
-
-def _cosines(vectors: Float32, asked: Float32) -> Float32:
-    # Not by BLAS, whose threads cost more than so small a product.
-    found: Float32 = np.einsum("nd,d->n", vectors, asked)
-    return found
 
 
 def _together(guess: Float32, exact: Float32) -> float:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
 
 from engrams.errors import BadSetting
-from engrams.ports import Ask
+from engrams.ports import Ask, View
 from engrams.prompts import Prompt
+from engrams.recall.derived import once
 from engrams.recall.nearest import rows_of
 from engrams.recall.select import fetch
 from engrams.records import Engram, Query, Ranked, Scored
@@ -63,22 +65,27 @@ class FindByTags(Step[Query, Ranked[Engram]]):
         if view.allowed is not None:
             rows = rows[view.allowed[rows]]
         newest = rows[np.lexsort((-rows, -view.occurred_at[rows]))]
-        held = [e for e in fetch(run, view, newest) if e is not None]
-        used: dict[str, int] = {}
-        for tag in (tag for e in held for tag in _tags(e)):
-            used[tag] = used.get(tag, 0) + 1
+        tags = once(view, ("tags", self.kind), lambda: _tags_of_all(view, self.kind, run))
+        used = Counter(tag for row in newest.tolist() for tag in tags[row])
         there = tuple(sorted(used, key=lambda tag: (-used[tag], tag)))
         chosen = set(self.choose(Tagged(value, there), run)) if there else set()
-        scores = [len(chosen & set(_tags(e))) / max(len(chosen), 1) for e in held]
-        best = [n for n in sorted(range(len(held)), key=lambda n: -scores[n]) if scores[n] > 0]
+        scores = {row: len(chosen & set(tags[row])) / max(len(chosen), 1) for row in newest.tolist()}
+        best = [row for row in sorted(scores, key=lambda row: -scores[row]) if scores[row] > 0]
+        best = best[: value.limit or self.most]
+        found = zip(best, fetch(run, view, np.array(best, dtype=np.int64)), strict=True)
         return Ranked(
             value,
-            tuple(Scored(held[n], scores[n], {"tags": scores[n]}) for n in best[: value.limit or self.most]),
+            tuple(Scored(e, scores[row], {"tags": scores[row]}) for row, e in found if e is not None),
         )
 
 
-def _tags(engram: Engram) -> Sequence[str]:
-    return [str(tag) for tag in engram.metadata.get("tags", ())]
+def _tags_of_all(view: View, kind: str, run: Run) -> dict[int, tuple[str, ...]]:
+    """The tags of every engram of a kind by its row in the view: read once, since every question looks at all of them."""
+    rows = rows_of(view, (kind,))
+    return {
+        row: () if engram is None else tuple(str(tag) for tag in engram.metadata.get("tags", ()))
+        for row, engram in zip(rows.tolist(), fetch(run, view, rows), strict=True)
+    }
 
 
 @dataclass(frozen=True)
@@ -116,4 +123,9 @@ class MatchTags(Step[Tagged, tuple[str, ...]]):
     def __call__(self, value: Tagged, run: Run) -> tuple[str, ...]:
         """Looks."""
         asked = set(terms(value.query.text))
-        return tuple(tag for tag in value.tags if (said := terms(tag)) and asked.issuperset(said))
+        return tuple(tag for tag in value.tags if (said := _terms(tag)) and asked.issuperset(said))
+
+
+@lru_cache(maxsize=16_384)
+def _terms(tag: str) -> tuple[str, ...]:
+    return tuple(terms(tag))

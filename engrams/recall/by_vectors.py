@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engrams.arithmetic import dots
 from engrams.errors import BadSetting
 from engrams.ports import Float32, View
 from engrams.recall.derived import of_three, of_whole_thread
@@ -58,7 +59,7 @@ class DenseScores(Step[Found, Found]):
         if vectors is None:
             return None
         asked = run.embedder.embed([value.question.text or value.query.text])[0]
-        cosines: Float32 = vectors @ asked
+        cosines = dots(vectors, asked)
         # A row without a vector is all 0: there can be one only where the cosine is exactly 0.
         missing = np.flatnonzero(cosines == 0)
         missing = missing[~vectors[missing].any(axis=1)]

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from engrams.arithmetic import cross_polytope, min_max, top_k
+from engrams.arithmetic import cross_polytope, dots, min_max, top_k
 from engrams.errors import BadSetting, NeedsExtra
 from engrams.ports import Bool, Float32, Int64, View
 from engrams.recall.derived import once
@@ -114,7 +114,7 @@ def cosines(view: View, text: str, kinds: tuple[str, ...], run: Run) -> Float32:
     held = vectors if len(rows) == view.size else vectors[rows]
     # A chain that writes looks up each of its statements in the same view: which rows have a vector is told once for all.
     there = once(view, ("with a vector", run.embedder.fingerprint, kinds), lambda: held.any(axis=1))
-    found = held @ run.embedder.embed([text])[0]
+    found = dots(held, run.embedder.embed([text])[0])
     out[rows] = np.where(there, found, -np.inf)
     return out
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from engrams.records.names import NOTHING, Change, EngramId, EventId, EventKind, Json, State
 
@@ -143,7 +143,7 @@ class Engram:
 
     @property
     def event_ids(self) -> tuple[EventId, ...]:
-        return tuple(EventId(s) for s in self.sources)
+        return cast("tuple[EventId, ...]", self.sources)
 
 
 @dataclass(frozen=True, slots=True)

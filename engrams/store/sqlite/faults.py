@@ -66,7 +66,17 @@ def translated(location: str) -> Iterator[None]:
     """Raises what SQLite raises, and what damaged cells raise, as errors of the house."""
     try:
         yield
-    except sqlite3.Error as error:
-        raise in_our_words(error, location) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise unreadable(error, location) from error
+    except (sqlite3.Error, ValueError) as error:
+        ours = translation(error, location)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def translation(error: BaseException | None, location: str) -> EngramsError | None:
+    """The error of the house for what SQLite or a damaged cell raised; None for anything else."""
+    if isinstance(error, sqlite3.Error):
+        return in_our_words(error, location)
+    if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError)):
+        return unreadable(error, location)
+    return None

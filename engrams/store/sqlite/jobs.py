@@ -16,6 +16,13 @@ from engrams.store.sqlite.cells import text_cell, text_of
 from engrams.store.sqlite.connections import Connections
 
 _EARLIER = "select 1 from jobs o where o.key = j.key and o.seq < j.seq and o.state in ('waiting', 'running')"
+#: One statement, since every search asks it, and one sees one state by itself.
+_PROGRESS = """
+select t.through, (select count(*) from events where seq > t.through), j.waiting, j.dead
+from (select ifnull((select through from writers where writer = ?), 0) as through) t, (
+    select count(*) filter (where state in ('waiting', 'running')) as waiting, count(*) filter (where state = 'dead') as dead
+    from jobs where kind = 'derive') j
+"""
 
 
 class SqliteJobs:
@@ -165,21 +172,10 @@ def put_spending(db: sqlite3.Connection, rows: Sequence[Spending]) -> None:
     db.executemany("insert or replace into spent values (?, ?, ?, ?)", rows)
 
 
-def _through(db: sqlite3.Connection, writer: str) -> int:
-    row = db.execute("select through from writers where writer = ?", (text_cell(writer),)).fetchone()
-    return 0 if row is None else int(row[0])
-
-
 def progress(db: sqlite3.Connection, writer: str) -> Progress:
     """How far a writer has come."""
-    through = _through(db, writer)
-    last = db.execute("select event from position").fetchone()[0]
-    left = 0
-    if last > through:
-        left = db.execute("select count(*) from events where seq > ?", (through,)).fetchone()[0]
-    counts = dict(db.execute("select state, count(*) from jobs where kind = 'derive' group by state"))
-    waiting = counts.get("waiting", 0) + counts.get("running", 0)
-    return Progress(looked=through, behind=left, waiting=waiting, dead=counts.get("dead", 0))
+    looked, behind, waiting, dead = db.execute(_PROGRESS, (text_cell(writer),)).fetchone()
+    return Progress(looked=looked, behind=behind, waiting=waiting, dead=dead)
 
 
 def _due(kinds: Sequence[str], columns: str) -> str:

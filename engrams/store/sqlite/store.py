@@ -285,7 +285,7 @@ class SqliteStore(Movable):
 
     def progress(self, writer: str) -> Progress:
         """How far a writer has come with the journal."""
-        with self._connections.snapshot() as db:
+        with self._connections.reading() as db:
             return jobs.progress(db, writer)
 
     def behind(self, writer: str, *, limit: int = 1000) -> list[tuple[int, Event]]:
