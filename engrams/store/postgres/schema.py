@@ -206,6 +206,13 @@ def payloads_in_parts(db: Connection[Any], schema: str) -> None:
     db.execute("; ".join([*statements, *_guarded(dict.fromkeys(_TABLES_2, _SEEN))]), prepare=False)
 
 
+def events_found_by_session(db: Connection[Any], schema: str) -> None:
+    """Schema 3: what was said last in a session is found without reading what was said in others."""
+    db.execute(
+        "create index events_by_session on events (tenant, namespace, session, seq) where session is not null"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One named change of the schema."""
@@ -218,6 +225,7 @@ class Migration:
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, journal_engrams_audit.__name__, journal_engrams_audit),
     Migration(2, payloads_in_parts.__name__, payloads_in_parts),
+    Migration(3, events_found_by_session.__name__, events_found_by_session),
 )
 
 #: The schema this version of engrams writes.

@@ -151,6 +151,11 @@ def payloads_found_by_digest(db: sqlite3.Connection) -> None:
     db.execute("create index contents_by_payload on contents (ns, payload) where payload is not null")
 
 
+def events_found_by_session(db: sqlite3.Connection) -> None:
+    """Schema 5: what was said last in a session is found without reading what was said in others."""
+    db.execute("create index events_by_session on events (ns, session, seq) where session is not null")
+
+
 #: The recipes of schema 2 beside the house recipe.
 _SAME_PASSAGES = ("bm25", "dense", "full-context", "hybrid-rrf", "none")
 
@@ -169,6 +174,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, store_settings.__name__, store_settings),
     Migration(3, jobs_and_writers.__name__, jobs_and_writers),
     Migration(4, payloads_found_by_digest.__name__, payloads_found_by_digest),
+    Migration(5, events_found_by_session.__name__, events_found_by_session),
 )
 
 #: The schema this version of engrams writes.
