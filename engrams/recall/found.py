@@ -60,6 +60,11 @@ class Signal:
         """Whether the values are known to be one and the same: they order nothing."""
         return len(self.values) > 1 and self.values.strides == (0,)
 
+    @property
+    def silent(self) -> bool:
+        """Whether it is known to add nothing to any sum: a cue that the question does not give."""
+        return self.deviation is None and self.constant and not self.values[0]
+
     def narrowed(self, at: npt.NDArray[np.integer]) -> Signal:
         """Of some of the candidates, by their places; mean and deviation stay."""
         values = self.values[: len(at)] if self.constant else self.values[at]

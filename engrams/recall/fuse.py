@@ -77,7 +77,8 @@ class SumStandardised(Step[Found, Summed]):
                 )
         shares = np.zeros((len(weights), len(value.rows)), dtype=np.float32)
         for share, (name, weight) in zip(shares, weights, strict=True):
-            share += np.float32(weight) * value.signals[name].standard()
+            if not value.signals[name].silent:
+                np.multiply(value.signals[name].standard(), np.float32(weight), out=share)
         return Summed(
             value.query,
             value.view,

@@ -18,6 +18,8 @@ from engrams.step import Run, Step
 Scale = Literal["cosine", "min-max"]
 #: Rows looked at for each engram wanted where repeated texts count once: that many copies of a text are rare.
 PER_WANTED = 8
+#: Rows looked at for each one wanted of a group; and as many times as many again, while too few of them are of it.
+LOOKED_AT = 8
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,13 @@ class Nearest(Step[Query, Ranked[Engram]]):
         scores = cosines(view, value.text, self.kinds, run)
         if self.least > -1:
             scores[scores < self.least] = -np.inf
-        if self.groups:
-            scores[~self._in_group(view, value.text, run)] = -np.inf
         if self.scale == "min-max":
+            if self.groups:
+                scores[~self._in_group(np.arange(view.size), view, value.text, run)] = -np.inf
             there = np.isfinite(scores)
             scores[there] = min_max(scores[there].astype(np.float64))
         k = max(self.k, value.limit or 0) if self.widen else self.k
-        wanted = top_k(allowed(view, scores), k * PER_WANTED if self.distinct else k)
+        wanted = self._best(scores, k * PER_WANTED if self.distinct else k, view, value.text, run)
         items: list[Scored[Engram]] = []
         rows: list[Row] = []
         said: set[str] = set()
@@ -84,14 +86,27 @@ class Nearest(Step[Query, Ranked[Engram]]):
             run.store.touch(rows, run.clock.now())
         return Ranked(value, tuple(items))
 
-    def _in_group(self, view: View, text: str, run: Run) -> Bool:
-        """Which rows fall into the same group as a text, bool[size]."""
+    def _best(self, scores: Float32, count: int, view: View, text: str, run: Run) -> Int64:
+        """The best rows by float32[size], of the question's group where there are groups; int64[<= count]."""
+        may = allowed(view, scores)
+        if not self.groups or self.scale == "min-max":
+            return top_k(may, count)
+        # What is near mostly lies in the same group: the best are looked at first, and the groups of few are worked out.
+        looked = LOOKED_AT * count
+        while True:
+            best = top_k(may, looked)
+            same = best[self._in_group(best, view, text, run)]
+            if len(same) >= count or len(best) < looked:
+                return same[:count]
+            looked *= LOOKED_AT
+
+    def _in_group(self, rows: Int64, view: View, text: str, run: Run) -> Bool:
+        """Which of some rows fall into the same group as a text, bool[len(rows)]."""
         assert run.embedder is not None  # `cosines` has asked it
         vectors = view.vectors(run.embedder.fingerprint)
         if vectors is None:
-            return np.zeros(view.size, dtype=np.bool_)
-        key = ("groups", run.embedder.fingerprint, self.groups, self.seed)
-        groups = once(view, key, lambda: cross_polytope(vectors, self.groups, self.seed))
+            return np.zeros(len(rows), dtype=np.bool_)
+        groups = cross_polytope(vectors[rows], self.groups, self.seed)
         asked = int(cross_polytope(run.embedder.embed([text]), self.groups, self.seed)[0])
         same: Bool = groups == asked
         return same
