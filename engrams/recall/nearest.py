@@ -18,6 +18,8 @@ from engrams.step import Run, Step
 Scale = Literal["cosine", "min-max"]
 #: Rows looked at for each engram wanted where repeated texts count once: that many copies of a text are rare.
 PER_WANTED = 8
+#: To copy a vector and then multiply it takes as long as to multiply so many where they lie.
+COPIED = 3
 #: Rows looked at for each one wanted of a group; and as many times as many again, while too few of them are of it.
 LOOKED_AT = 8
 
@@ -126,10 +128,11 @@ def cosines(view: View, text: str, kinds: tuple[str, ...], run: Run) -> Float32:
     rows = rows_of(view, kinds)
     if vectors is None or not len(rows):
         return out
-    held = vectors if len(rows) == view.size else vectors[rows]
     # A chain that writes looks up each of its statements in the same view: which rows have a vector is told once for all.
-    there = once(view, ("with a vector", run.embedder.fingerprint, kinds), lambda: held.any(axis=1))
-    found = dots(held, run.embedder.embed([text])[0])
+    there = once(view, ("with a vector", run.embedder.fingerprint, kinds), lambda: vectors[rows].any(axis=1))
+    asked = run.embedder.embed([text])[0]
+    few = len(rows) * COPIED < view.size
+    found = dots(vectors[rows], asked) if few else dots(vectors, asked)[rows]
     out[rows] = np.where(there, found, -np.inf)
     return out
 
