@@ -131,16 +131,25 @@ def test_hits_that_stand_for_much_are_told_by_evidence_that_meets_in_one() -> No
     assert not broad(row("one piece a question", outcomes((1,), (1,))))
 
 
-def test_a_short_context_that_rests_on_all_evidence_of_all_questions_is_a_summary_of_everything() -> None:
+def test_a_context_that_rests_on_evidence_that_was_not_found_is_a_summary_of_everything() -> None:
+    def large(told: Any, messages: int = 101) -> Result:
+        made = row("large", told)
+        return replace(made, data={**made.data, "cases": 1, "messages": messages})
+
+    # 4 of 20 stand beyond the first ten: 0.2 of the evidence more than was found.
     every = tuple(
         replace(o, cited=1.0, tokens=300) for o in outcomes(*[(1,)] * 16, *[(11,)] * 2, *[(None,)] * 2)
     )
     every = tuple(o for o in every if o.counts)
-    assert broad(row("summary of all", every))
-    assert not broad(row("one question less", every[1:]))
-    assert not broad(row("long enough to hold it", tuple(replace(o, tokens=1000) for o in every)))
-    assert not broad(row("one without", (*every, replace(every[0], cited=0.5))))
-    assert not broad(row("what it found", tuple(replace(o, turns=(2,)) for o in every)))
+    assert broad(large(every))
+    assert not broad(large(every, messages=100)), "all of it fits"
+    assert not broad(large(every[1:])), "one question less"
+    assert not broad(large(tuple(replace(o, turns=(2,)) for o in every))), "what it found"
+    # Not all of the evidence: then only what no hit holds counts, here 2 of 21 questions, and 3 of 22.
+    less = replace(every[0], cited=0.5)
+    assert not broad(large((*every, less)))
+    assert broad(large((*every, less, every[-1])))
+    assert not broad(replace(large(every), recipe={**large(every).recipe, "name": "full-context"}))
 
 
 def test_numbers_in_a_text_follow_the_rows() -> None:

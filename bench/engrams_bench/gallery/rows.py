@@ -14,11 +14,13 @@ PUBLISHED = "recipes"
 #: Two pieces of evidence found in one hit, in this share of the questions that need several: hits are then broad (sessions, summaries),
 #: and recall at k counts what they rest on. Rows of turns and facts stand at 0 to 0.06, those of sessions and summaries at 0.27 and above.
 BROAD = 0.15
-#: A context that rests on all of the evidence of every one of so many questions, in few tokens, though this share of it (as above) is
-#: not among the first hits: it holds what speaks of everything, as a summary of all, whatever was asked.
+#: A context holds what speaks of everything, as a summary of all, where over at least so many questions with larger haystacks than fit
+#: whole it rests on more evidence, by this share of all, than is found: on all of every question's, beyond the first hits; or
+#: on some, beyond all hits that were looked at.
 SURE = 20
-SUMMARY_TOKENS = 1000
-FIRST_HITS = 10
+FITTING = 100
+UNSEEN = 0.1
+FIRST_HITS, ALL_HITS = 10, 100
 #: What a figure is called, where it stands in a row, and its factor: shares are told as percentages.
 FIGURES = {
     "R@5": ("{level} recall@5", 100.0),
@@ -58,13 +60,21 @@ def scripted(row: Result) -> bool:
 
 def broad(row: Result) -> bool:
     """Whether hits, or what a context begins with, stand for much at once, so that what is found says little of what is shown."""
-    given = [o for o in row.outcomes if o.counts and o.cited is not None]
-    if len(given) >= SURE and all(o.cited == 1 and (o.tokens or 0) < SUMMARY_TOKENS for o in given):
-        unseen = sum(any(rank is None or rank > FIRST_HITS for rank in o.turns) for o in given)
-        if unseen / len(given) > BROAD:
+    if row.recipe["name"] in UNRANKED:
+        return False
+    given = [o for o in row.outcomes if o.counts and o.cited is not None and o.turns]
+    if len(given) >= SURE and row.data["messages"] > FITTING * row.data["cases"]:
+        hits = FIRST_HITS if all(o.cited == 1 for o in given) else ALL_HITS
+        if sum(_beyond(o, hits) for o in given) / len(given) > UNSEEN:
             return True
     several = [found for o in row.outcomes if o.counts and len(found := _found(o)) > 1]
     return bool(several) and sum(len(set(found)) < len(found) for found in several) / len(several) > BROAD
+
+
+def _beyond(outcome: Outcome, hits: int) -> float:
+    """By how much of its evidence a question's context rests on more than so many hits found, at least 0."""
+    within = sum(rank is not None and rank <= hits for rank in outcome.turns)
+    return max((outcome.cited or 0.0) - within / len(outcome.turns), 0.0)
 
 
 def _found(outcome: Outcome) -> list[int]:
