@@ -102,7 +102,8 @@ def entity_vectors(view: View, fingerprint: str) -> tuple[UInt32, Float32] | Non
 
     def make() -> tuple[UInt32, Float32]:
         rows, named = view.names()
-        there = np.isin(rows, entities) & vectors[rows].any(axis=1)
+        there = np.isin(rows, entities)
+        there[there] = vectors[rows[there]].any(axis=1)
         hashes, at = np.unique(named[there], return_index=True)
         return hashes, vectors[rows[there][at]]
 
