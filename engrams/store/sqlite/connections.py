@@ -7,17 +7,23 @@ import sqlite3
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar, cast
 
 from engrams.errors import Busy, Unavailable
 from engrams.store.sqlite.faults import translated, translation
 from engrams.store.sqlite.opening import open_place, until_free
 
+Made = TypeVar("Made")
+
 #: Idle reading connections kept open.
 MOST_IDLE = 8
+
+#: Small things remembered of each connection, see `Connections.remembered`.
+MOST_REMEMBERED = 1_000
 
 #: Connections that a fork brought along. Using or closing them would break the parent's locks
 #: (https://www.sqlite.org/howtocorrupt.html, section 2.6), so they are kept and never touched again.
@@ -42,6 +48,7 @@ class Connections:
         self._writer = writer
         self._idle: deque[sqlite3.Connection] = deque()
         self._open: list[sqlite3.Connection] = [] if writer is None else [writer]
+        self._remembered: dict[sqlite3.Connection, tuple[object, dict[Hashable, object]]] = {}
         self._finalizer = weakref.finalize(self, _close_all, self._open, self._pid)
 
     @property
@@ -71,6 +78,24 @@ class Connections:
             self._drop(db)
         else:
             self._idle.append(db)
+
+    def remembered(self, db: sqlite3.Connection, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What `make` reads with a reading connection, from the first call with `key` since anything was committed.
+
+        For the small things that every search asks and nobody changes for long: a look at whether somebody committed touches no
+        page of the file. No text of a memory may be remembered so: an erase would leave it here.
+        """
+        if self.in_memory:  # one connection, and its own commits do not count
+            return make()
+        # Looked at first: what is read after it is as new or newer, and read again when this is seen to be old.
+        version = db.execute("pragma data_version").fetchone()[0]
+        at, held = self._remembered.get(db, (None, {}))
+        if at != version or len(held) >= MOST_REMEMBERED:
+            held = {}
+            self._remembered[db] = (version, held)
+        if key not in held:
+            held[key] = make()
+        return cast("Made", held[key])
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -148,6 +173,7 @@ class Connections:
 
     def _drop(self, db: sqlite3.Connection) -> None:
         self._open.remove(db)
+        self._remembered.pop(db, None)
         db.close()
 
     def _require_open(self) -> None:

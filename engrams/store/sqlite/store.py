@@ -238,8 +238,24 @@ class SqliteStore(Movable):
 
     def engrams(self, ids: Sequence[str]) -> dict[str, Engram]:
         """Current versions, in the order asked; unknown ids are absent."""
+        if len(ids) == 1:
+            return self._one_engram(ids)
         with self._connections.snapshot() as db:
             return reading.engrams(db, ids)
+
+    def _one_engram(self, ids: Sequence[str]) -> dict[str, Engram]:
+        """As `engrams`; that there is none is remembered: every search looks for what feedback taught, which mostly is nothing."""
+        read: list[dict[str, Engram]] = []
+
+        def look(db: sqlite3.Connection) -> bool:
+            read.append(reading.engrams(db, ids))
+            return bool(read[0])
+
+        with self._connections.reading() as db:
+            there = self._connections.remembered(db, ("engram", ids[0]), lambda: look(db))
+            if not there:
+                return {}
+            return read[0] if read else reading.engrams(db, ids)
 
     def engrams_at(self, rows: Sequence[Row]) -> list[Engram]:
         """The engram versions of these rows, in the order asked; rows that are gone are left out."""
@@ -286,7 +302,7 @@ class SqliteStore(Movable):
     def progress(self, writer: str) -> Progress:
         """How far a writer has come with the journal."""
         with self._connections.reading() as db:
-            return jobs.progress(db, writer)
+            return self._connections.remembered(db, ("progress", writer), lambda: jobs.progress(db, writer))
 
     def behind(self, writer: str, *, limit: int = 1000) -> list[tuple[int, Event]]:
         """Journal entries of every kind that a writer has not looked at, in their order."""
@@ -315,7 +331,7 @@ class SqliteStore(Movable):
     def setting(self, key: str) -> str | None:
         """What holds for the whole store; None where nobody has said."""
         with self._connections.reading() as db:
-            return settings.setting(db, key)
+            return self._connections.remembered(db, ("setting", key), lambda: settings.setting(db, key))
 
     def settings(self, prefix: str) -> dict[str, str]:
         """The settings whose keys begin so, by key."""
