@@ -26,7 +26,8 @@ class NamespaceIndex:
     `as_of` gets arrays of the versions that stood then, cut from those of all versions ever, which are loaded beside
     the others where a version was ever replaced. A query with `valid_at` gets arrays in which what was superseded is,
     too. Safe to use from several threads; a view never changes once it is handed out. What is erased is gone from the
-    arrays of a path with the path's next view; no text is ever in them, only names of speakers, hashes and numbers.
+    arrays of a path with the path's next view; no text is ever in them, only names of speakers, hashes and numbers (what steps
+    work out of a view, as tags, goes with it).
 
     `most_bytes` bounds what is kept for paths other than the one asked for last. In `folder` arrays of many rows are kept
     on disk, so that the next process need not make them again (see `kept`); None: nowhere.

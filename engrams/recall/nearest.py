@@ -129,12 +129,19 @@ def cosines(view: View, text: str, kinds: tuple[str, ...], run: Run) -> Float32:
     if vectors is None or not len(rows):
         return out
     # A chain that writes looks up each of its statements in the same view: which rows have a vector is told once for all.
-    there = once(view, ("with a vector", run.embedder.fingerprint, kinds), lambda: vectors[rows].any(axis=1))
+    there = once(view, ("with a vector", run.embedder.fingerprint, kinds), lambda: _not_zero(vectors, rows))
     asked = run.embedder.embed([text])[0]
     few = len(rows) * COPIED < view.size
     found = dots(vectors[rows], asked) if few else dots(vectors, asked)[rows]
     out[rows] = np.where(there, found, -np.inf)
     return out
+
+
+def _not_zero(vectors: Float32, rows: Int64) -> Bool:
+    """Which of some rows (ascending) have a vector, bool[len(rows)]; without a copy where they are all."""
+    held: Float32 = vectors if len(rows) == len(vectors) else vectors[rows]
+    there: Bool = held.any(axis=1)
+    return there
 
 
 def rows_of(view: View, kinds: tuple[str, ...]) -> Int64:

@@ -16,6 +16,7 @@ from engrams.arithmetic import (
     Runs,
     best_k,
     distinct,
+    dots,
     moments,
     products,
     ranges,
@@ -122,6 +123,15 @@ def test_products_of_more_rows_than_are_multiplied_at_once() -> None:
     assert found[:2].tolist() == [[0, 6, 4], [4, 4 + 5 + 6 + 0, 12]]
     assert np.array_equal(found, rows @ columns.T)
     assert products(rows[:0], columns).shape == (0, 3)
+
+
+def test_dots_are_the_same_with_a_numpy_that_lacks_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.array([[1, 2], [0, 3], [0, 0]], dtype=np.float32)
+    one = np.array([2, -1], dtype=np.float32)
+    assert dots(rows, one).tolist() == [0, -3, 0]
+    monkeypatch.delattr(np, "vecdot", raising=False)
+    assert dots(rows, one).tolist() == [0, -3, 0]
+    assert dots(rows[:0], one).shape == (0,)
 
 
 def test_moments_of_more_values_than_are_worked_on_at_once() -> None:
