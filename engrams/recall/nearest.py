@@ -140,7 +140,7 @@ def cosines(view: View, text: str, kinds: tuple[str, ...], run: Run) -> Float32:
 def _not_zero(vectors: Float32, rows: Int64) -> Bool:
     """Which of some rows (ascending) have a vector, bool[len(rows)]; without a copy where they are all."""
     held: Float32 = vectors if len(rows) == len(vectors) else vectors[rows]
-    there: Bool = held.any(axis=1)
+    there: Bool = np.asarray(held.any(axis=1))
     return there
 
 
