@@ -202,6 +202,27 @@ def test_an_older_snapshot_makes_an_erase_pending_and_its_end_makes_it_done() ->
     store.close()
 
 
+def test_a_snapshot_that_ends_soon_leaves_no_erase_pending(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(SERVER.fresh(), wait=20)
+    one = said("one")
+    add(store, one)
+    paused: list[float] = []
+    with psycopg.connect(SERVER.url, autocommit=True) as old:
+        old.execute("begin isolation level repeatable read")
+        old.execute("select 1")
+
+        def pause(seconds: float) -> None:
+            paused.append(seconds)
+            if len(paused) == 2:
+                old.execute("rollback")
+
+        monkeypatch.setattr(care, "sleep", pause)
+        assert erase(store, one).state == "done"
+    assert paused == list(care.SNAPSHOT_PAUSES[:2])
+    assert not noted(store)
+    store.close()
+
+
 def noted(store: Store) -> bool:
     """Whether a note stands that dead rows of an erase may be left."""
     return store.setting(erasing.UNFINISHED) is not None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from time import sleep
 from typing import Any
 
 import psycopg
@@ -126,6 +127,9 @@ _NOT_YET = re.compile(r"(\d+) (?:are dead but not yet removable|dead row version
 
 #: Seconds an erase waits for others who hold a table.
 SCRUB_WAIT = 1.0
+#: Seconds between further tries where an older snapshot is in use: most are over at once, such as those of a short
+#: query elsewhere in the database or of the server's own analyzing; a long one leaves the erase pending.
+SNAPSHOT_PAUSES = (0.05, 0.1, 0.2)
 #: Bytes of tables that opening a memory takes dead rows out of: about a second. Larger ones wait for a job or `vacuum`.
 MOST_AT_ONCE = 256 * 2**20
 
@@ -156,14 +160,26 @@ def _all_gone(said: Sequence[str], tables: int) -> bool:
 
 def scrub(db: Connection[Any], schema: str, tables: Sequence[str], wait: float) -> bool:
     """Takes the dead rows of these tables out; False where some may be left: others still read the old state, or
-    this user may not do it."""
+    this user may not do it. With `wait` 0 it tries once."""
     names = sql.SQL(", ").join([sql.Identifier(schema, table) for table in tables])
-    with _listening(db, wait) as said:
-        try:
-            db.execute(sql.SQL("vacuum (verbose) {}").format(names), prepare=False)
-        except (pg.LockNotAvailable, pg.InsufficientPrivilege, pg.QueryCanceled, pg.ReadOnlySqlTransaction):
+    for pause in (*(SNAPSHOT_PAUSES if wait else ()), None):
+        with _listening(db, wait) as said:
+            try:
+                db.execute(sql.SQL("vacuum (verbose) {}").format(names), prepare=False)
+            except (
+                pg.LockNotAvailable,
+                pg.InsufficientPrivilege,
+                pg.QueryCanceled,
+                pg.ReadOnlySqlTransaction,
+            ):
+                return False
+        if any(each.startswith("WARNING") for each in said):
             return False
-    return _all_gone(said, len(tables)) and not any(each.startswith("WARNING") for each in said)
+        if _all_gone(said, len(tables)):
+            return True
+        if pause is not None:
+            sleep(pause)
+    return False
 
 
 def vacuum(db: Connection[Any], schema: str, wait: float) -> bool:
