@@ -232,9 +232,9 @@ class Reconcile(Step[Draft, Draft]):
 
     def _standing(self, facts: Sequence[Engram], run: Run) -> list[tuple[Engram, float]]:
         found: dict[str, tuple[Engram, float]] = {}
-        for fact in facts:
-            query = Query(fact.content, Scope(fact.namespace), writer=run.recipe)
-            for scored in self.find(query, run).items:
+        queries = [Query(fact.content, Scope(fact.namespace), writer=run.recipe) for fact in facts]
+        for ranked in self.find.many(queries, run):
+            for scored in ranked.items:
                 found.setdefault(scored.item.id, (scored.item, scored.score))
         return list(found.values())
 

@@ -71,8 +71,9 @@ class UnifyNames(Step[Draft, Draft]):
         vectors = run.embedder.embed(said)
         called: dict[str, str] = {}
         new: list[int] = []
-        for at, name in enumerate(said):
-            found = self.find(Query(name, Scope(namespace), writer=run.recipe), run).items[:1]
+        queries = [Query(name, Scope(namespace), writer=run.recipe) for name in said]
+        for at, (name, ranked) in enumerate(zip(said, self.find.many(queries, run), strict=True)):
+            found = ranked.items[:1]
             close = [float(vectors[other] @ vectors[at]) for other in new]
             same = [other for other in new if name_hash(said[other]) == name_hash(name)]
             if found and (

@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 
 from engrams.errors import BadSetting
 from engrams.organise.facts import Fact, activity, content, read_fact, same, sentences
+from engrams.organise.standing import standing
 from engrams.ports import Where
-from engrams.records import Decision, Draft, Engram, EventId, Scope
+from engrams.records import Decision, Draft, Engram, EventId
 from engrams.step import Run, Step
 
 #: How sure a decision is: an outright change ("moved to", "no longer"), and two statements of what can be one only.
 SURE, LIKELY = 0.95, 0.8
 #: Attributes of which a person has one at a time, so that a later statement alone ends the earlier one.
 ONE_AT_A_TIME = frozenset({"home", "status"})
-#: Engrams read at once.
-PAGE = 5_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,8 @@ class Supersede(Step[Draft, Draft]):
             return value
         if value.events:
             fresh = {e.id for e in value.engrams}
-            olds = [e for e in self._standing(run, value.engrams[0].namespace) if e.id not in fresh]
+            there = standing(run.store, value.engrams[0].namespace, Where(writer=run.recipe))
+            olds = [e for _, e in there if e.id not in fresh]
         else:
             olds = list(value.engrams)
         decisions: dict[str, Decision] = {}
@@ -64,12 +64,6 @@ class Supersede(Step[Draft, Draft]):
 
     def _facts(self, engram: Engram) -> Iterable[Fact]:
         return [fact for s in sentences(engram.content) if (fact := read_fact(s)) is not None]
-
-    def _standing(self, run: Run, namespace: str) -> Iterable[Engram]:
-        where, after = Where(writer=run.recipe), 0
-        while page := run.store.list_engrams(Scope(namespace), where, after=after, limit=PAGE):
-            yield from (engram for _, engram in page)
-            after = int(page[-1][0])
 
 
 def decide(fact: Fact, new: Engram, old: Engram) -> Decision | None:

@@ -188,8 +188,9 @@ class Schedule(Step[Draft, Draft]):
         if not phrases:
             return value
         candidates = {e.id: e for e in sorted(before, key=_importance, reverse=True)}
-        for phrase in phrases:
-            for scored in self.find(Query(phrase, Scope(said[-1].namespace), writer=run.recipe), run).items:
+        asked = [Query(phrase, Scope(said[-1].namespace), writer=run.recipe) for phrase in phrases]
+        for ranked in self.find.many(asked, run):
+            for scored in ranked.items:
                 if scored.item.id in standing:
                     candidates.setdefault(scored.item.id, scored.item)
         apart = self._apart(list(candidates.values()), run)

@@ -13,16 +13,15 @@ from engrams.errors import BadSetting
 from engrams.organise.extract import TakeSentences, spoken
 from engrams.organise.facts import read_fact
 from engrams.organise.looks import LOOKS, REMEMBERED, looks, words_shared
+from engrams.organise.standing import standing
 from engrams.ports import Tokenizer, Where
-from engrams.records import Decision, Draft, Engram, Event, EventId, Json, Scope, derived_id
+from engrams.records import Decision, Draft, Engram, Event, EventId, Json, derived_id
 from engrams.step import Run, Step
 
 Shelf = Literal["core", "semantic", "episodic"]
 CORE: Shelf = "core"
 #: The shelves that hold many memories; the core is one text.
 LISTS: tuple[Shelf, ...] = ("semantic", "episodic")
-#: Engrams read at once.
-PAGE = 5_000
 #: What stands behind a core that was cut.
 CUT = " [cut]"
 
@@ -72,6 +71,7 @@ class FileAway(Step[Draft, Draft]):
         items = _standing(said[0].namespace, run)
         shelves = self.by(Shelves(said, items, {e.id: e for e in items}), run)
         new = [e for e in shelves.items if e.id not in shelves.before and e.state == "active"]
+        changed = [e for e in shelves.items if shelves.before.get(e.id, e) is not e]
         decisions = [
             Decision(
                 "DELETE" if e.state == "archived" else "UPDATE",
@@ -79,8 +79,7 @@ class FileAway(Step[Draft, Draft]):
                 f"filed anew: {said[-1].content}",
                 event_id=said[-1].id,
             )
-            for e in shelves.items
-            if e.id in shelves.before and e != shelves.before[e.id]
+            for e in changed
         ]
         return replace(value, engrams=(*value.engrams, *new), decisions=(*value.decisions, *decisions))
 
@@ -92,11 +91,8 @@ def _standing(namespace: str, run: Run) -> tuple[Engram, ...]:
         Where(kinds=LISTS, writer=run.recipe),
         Where(kinds=(CORE,), writer=run.recipe, states=("active", "archived")),
     ):
-        after = 0
-        while page := run.store.list_engrams(Scope(namespace), where, after=after, limit=PAGE):
-            # A rewritten one lies in a later row: its first source says when it was first filed.
-            found += [(e.sources[0], int(row), e) for row, e in page]
-            after = int(page[-1][0])
+        # A rewritten one lies in a later row: its first source says when it was first filed.
+        found += [(e.sources[0], row, e) for row, e in standing(run.store, namespace, where)]
     return tuple(e for _, _, e in sorted(found, key=lambda one: one[:2]))
 
 
@@ -138,7 +134,7 @@ class Insert(Step[Called[Shelves], Done[Shelves]]):
         shelf, text = str(given["memory_type"]), " ".join(str(given["content"]).split())
         if not text:
             return Done(shelves, "Not done: the memory is empty.")
-        if any(e.content == text for _, e in shelves.numbered(shelf)):
+        if any(e.content == text and e.kind == shelf and e.state == "active" for e in shelves.items):
             return Done(shelves, "Not done: the same memory is there already.")
         events = _from(shelves, given)
         if events is None:

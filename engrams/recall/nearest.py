@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from engrams.arithmetic import cross_polytope, dots, min_max, top_k
+from engrams.arithmetic import cross_polytope, dots, min_max, products, top_k
 from engrams.errors import BadSetting, NeedsExtra
 from engrams.ports import Bool, Float32, Int64, View
 from engrams.recall.derived import once
@@ -22,6 +23,10 @@ PER_WANTED = 8
 COPIED = 3
 #: Rows looked at for each one wanted of a group; and as many times as many again, while too few of them are of it.
 LOOKED_AT = 8
+#: Questions whose products are made at once: so many numbers a row are held meanwhile.
+TOGETHER = 16
+#: By how much two sums of the same products of two unit vectors may differ, many times over.
+ROUNDING = 1e-4
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,33 @@ class Nearest(Step[Query, Ranked[Engram]]):
             ModelError: the embedder failed.
         """
         view = run.index.view(value)
-        scores = cosines(view, value.text, self.kinds, run)
+        return self._ranked(value, view, cosines(view, value.text, self.kinds, run), run)
+
+    def many(self, values: Sequence[Query], run: Run) -> Sequence[Ranked[Engram]]:
+        """What is nearest to each question: their texts are embedded at once, and what may be near is told by products at once.
+
+        Raises as `__call__`.
+        """
+        views = [run.index.view(value) for value in values]
+        if len(values) < 2 or self.groups or self.scale == "min-max" or not of_one_state(views):
+            return [self(value, run) for value in values]
+        found: list[Ranked[Engram]] = []
+        for begin in range(0, len(values), TOGETHER):
+            some, seen = values[begin : begin + TOGETHER], views[begin : begin + TOGETHER]
+            counts = [self._looked_at(value) for value in some]
+            near = cosines_of_nearest(seen, [value.text for value in some], self.kinds, counts, run)
+            found += [self._ranked(*one, run) for one in zip(some, seen, near, strict=True)]
+        return found
+
+    def _looked_at(self, value: Query) -> int:
+        """How many of the best rows are looked at for a question."""
+        return self._wanted(value) * (PER_WANTED if self.distinct else 1)
+
+    def _wanted(self, value: Query) -> int:
+        return max(self.k, value.limit or 0) if self.widen else self.k
+
+    def _ranked(self, value: Query, view: View, scores: Float32, run: Run) -> Ranked[Engram]:
+        """The nearest by their cosines, float32[size]."""
         if self.least > -1:
             scores[scores < self.least] = -np.inf
         if self.scale == "min-max":
@@ -74,8 +105,8 @@ class Nearest(Step[Query, Ranked[Engram]]):
                 scores[~self._in_group(np.arange(view.size), view, value.text, run)] = -np.inf
             there = np.isfinite(scores)
             scores[there] = min_max(scores[there].astype(np.float64))
-        k = max(self.k, value.limit or 0) if self.widen else self.k
-        wanted = self._best(scores, k * PER_WANTED if self.distinct else k, view, value.text, run)
+        k = self._wanted(value)
+        wanted = self._best(scores, self._looked_at(value), view, value.text, run)
         items: list[Scored[Engram]] = []
         rows: list[Row] = []
         said: set[str] = set()
@@ -137,11 +168,55 @@ def cosines(view: View, text: str, kinds: tuple[str, ...], run: Run) -> Float32:
     return out
 
 
+def cosines_of_nearest(
+    views: Sequence[View], texts: Sequence[str], kinds: tuple[str, ...], counts: Sequence[int], run: Run
+) -> list[Float32]:
+    """The `cosines` of each text in its view, float32[size]; -inf for all rows but the nearest `counts` that the view allows, and
+    what is as near or nearly so.
+
+    The views are of one state. Products of all texts at once tell what is near, up to rounding; its cosines are those of `cosines`.
+
+    Raises:
+        NeedsExtra: there is no embedder.
+        ModelError: the embedder failed.
+    """
+    if run.embedder is None:
+        raise NeedsExtra(f"{run.recipe!r} finds by vectors, and so", "embed")
+    asked = run.embedder.embed(list(texts))
+    view, fingerprint = views[0], run.embedder.fingerprint
+    vectors = view.vectors(fingerprint)
+    rows = rows_of(view, kinds)
+    out = [np.full(view.size, -np.inf, dtype=np.float32) for _ in texts]
+    if vectors is None or not len(rows):
+        return out
+    there = once(view, ("with a vector", fingerprint, kinds), lambda: _not_zero(vectors, rows))
+    few = len(rows) * COPIED < view.size
+    rough = np.ascontiguousarray(
+        (products(vectors[rows], asked) if few else products(vectors, asked)[rows]).T
+    )
+    for own, close, one, scores, count in zip(views, rough, asked, out, counts, strict=True):
+        may = there if own.allowed is None else there & own.allowed[rows]
+        close[~may] = -np.inf
+        if count < len(close):
+            close = np.where(close >= np.partition(close, -count)[-count] - ROUNDING, close, -np.inf)
+        near = rows[np.isfinite(close)]
+        scores[near] = dots(vectors[near], one)
+    return out
+
+
 def _not_zero(vectors: Float32, rows: Int64) -> Bool:
     """Which of some rows (ascending) have a vector, bool[len(rows)]; without a copy where they are all."""
-    held: Float32 = vectors if len(rows) == len(vectors) else vectors[rows]
-    there: Bool = np.asarray(held.any(axis=1))
+    whole = len(rows) == len(vectors)
+    # Almost every vector is told by its first number: to read all of them takes twenty times as long.
+    there: Bool = (vectors[:, 0] if whole else vectors[rows, 0]) != 0
+    unsure = np.flatnonzero(~there)
+    there[unsure] = vectors[unsure if whole else rows[unsure]].any(axis=1)
     return there
+
+
+def of_one_state(views: Sequence[View]) -> bool:
+    """Whether all views show one state of the memory, whatever each allows: nobody wrote while they were made."""
+    return all(view.derived is views[0].derived for view in views[1:])
 
 
 def rows_of(view: View, kinds: tuple[str, ...]) -> Int64:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from engrams.arithmetic import Doubles, rarity, saturate, top_k
+from engrams.arithmetic import Doubles, dots, products, rarity, saturate, top_k
 from engrams.errors import BadSetting, NeedsExtra
-from engrams.ports import Float32, Int64, UInt32, View
+from engrams.ports import Embedder, Float32, Int64, UInt32, View
 from engrams.recall.derived import once
 from engrams.recall.fact_graph import ENTITY
-from engrams.recall.nearest import Nearest, allowed, rows_of
+from engrams.recall.nearest import ROUNDING, TOGETHER, Nearest, of_one_state, rows_of
 from engrams.recall.question_names import Names
 from engrams.recall.select import fetch
 from engrams.records import Engram, Query, Ranked, Scored
@@ -64,23 +65,54 @@ class Around(Step[Names, Ranked[Engram]]):
             NeedsExtra: there is no embedder.
             ModelError: the embedder failed.
         """
+        return self.many((value,), run)[0]
+
+    def many(self, values: Sequence[Names], run: Run) -> Sequence[Ranked[Engram]]:
+        """The same for the names of several, which are embedded and likened at once. Raises as `__call__`."""
         if run.embedder is None:
             raise NeedsExtra(f"{run.recipe!r} finds things by the vectors of their names, and so", "embed")
-        view = run.index.view(value.query)
-        found = entity_vectors(view, run.embedder.fingerprint)
+        views = [run.index.view(value.query) for value in values]
+        if not of_one_state(views):
+            return [self(value, run) for value in values]
+        names = list(dict.fromkeys(name for value in values for name in value.names))
+        near = self._near(views[0], names, run.embedder) if names else {}
+        return [self._around(value, view, near, run) for value, view in zip(values, views, strict=True)]
+
+    def _near(self, view: View, names: list[str], embedder: Embedder) -> dict[str, tuple[Int64, Float32]]:
+        """For each name the relations from or to things that are close to it: rows, int64[n] ascending, and how close the
+        closer end is, float32[n]."""
+        joined = _joined(view, embedder.fingerprint)
+        if joined is None:
+            return {}
+        vectors, rows, begins = joined
+        found: dict[str, tuple[Int64, Float32]] = {}
+        for first in range(0, len(names), TOGETHER):
+            some = names[first : first + TOGETHER]
+            asked = embedder.embed(some)
+            for name, one, rough in zip(some, asked, products(vectors, asked).T, strict=True):
+                things = np.flatnonzero(rough >= self.min_cosine - ROUNDING)
+                close = dots(vectors[things], one)
+                there = close >= self.min_cosine
+                things, close = things[there], close[there]
+                joins = [rows[begins[thing] : begins[thing + 1]] for thing in things.tolist()]
+                every = np.concatenate([np.empty(0, dtype=np.int64), *joins])
+                unique, at = np.unique(every, return_inverse=True)
+                best: Float32 = np.full(len(unique), -np.inf, dtype=np.float32)
+                np.maximum.at(best, at, np.repeat(close, [len(each) for each in joins]))
+                found[name] = unique, best
+        return found
+
+    def _around(
+        self, value: Names, view: View, near: Mapping[str, tuple[Int64, Float32]], run: Run
+    ) -> Ranked[Engram]:
+        """What is around the names of one value."""
         best: dict[int, float] = {}
-        if found is not None and value.names:
-            hashes, vectors = found
-            rows, ends = _ends(view)
-            place = np.searchsorted(hashes, ends)
-            known = (place < len(hashes)) & (hashes[np.minimum(place, len(hashes) - 1)] == ends)
-            rows, place = rows[known], place[known]
-            for name in run.embedder.embed(list(value.names)):
-                scores: Float32 = np.full(view.size, -np.inf, dtype=np.float32)
-                np.maximum.at(scores, rows, (vectors @ name)[place])
-                scores[scores < self.min_cosine] = -np.inf
-                for row in top_k(allowed(view, scores), self.most).tolist():
-                    best[row] = max(best.get(row, -1.0), float(scores[row]))
+        for name in value.names if near else ():
+            rows, scores = near[name]
+            if view.allowed is not None:
+                scores = np.where(view.allowed[rows], scores, -np.inf).astype(np.float32)
+            for at in top_k(scores, self.most).tolist():
+                best[int(rows[at])] = max(best.get(int(rows[at]), -1.0), float(scores[at]))
         order = sorted(best, key=lambda row: (-best[row], row))
         engrams = fetch(run, view, np.array(order, dtype=np.int64))
         return Ranked(
@@ -111,15 +143,29 @@ def entity_vectors(view: View, fingerprint: str) -> tuple[UInt32, Float32] | Non
     return held if len(held[0]) else None
 
 
-def _ends(view: View) -> tuple[Int64, UInt32]:
-    """(row, hash of a name), each [m], of the relations of a view and what they join."""
+def _joined(view: View, fingerprint: str) -> tuple[Float32, Int64, Int64] | None:
+    """The vectors of things, float32[e, d]; the rows of the relations that join them, int64[m], those of one thing behind each
+    other; and where those of each thing begin, int64[e + 1]. None where no thing has a vector."""
 
-    def make() -> tuple[Int64, UInt32]:
+    def make() -> tuple[Float32, Int64, Int64] | None:
+        found = entity_vectors(view, fingerprint)
+        if found is None:
+            return None
+        hashes, vectors = found
         rows, named = view.names()
         there = np.isin(rows, rows_of(view, (RELATION,)))
-        return rows[there].astype(np.int64), named[there]
+        rows, ends = rows[there], named[there]
+        thing = np.minimum(np.searchsorted(hashes, ends), len(hashes) - 1)
+        known = hashes[thing] == ends
+        rows, thing = rows[known].astype(np.int64), thing[known]
+        order = np.argsort(thing, kind="stable")
+        return (
+            vectors,
+            rows[order],
+            np.searchsorted(thing[order], np.arange(len(hashes) + 1)).astype(np.int64),
+        )
 
-    return once(view, ("ends of relations",), make)
+    return once(view, ("what relations join", fingerprint), make)
 
 
 @dataclass(frozen=True)

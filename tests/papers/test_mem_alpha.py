@@ -22,13 +22,15 @@ from engrams.organise.shelves import (
     cut,
     shelf_of,
 )
+from engrams.ports import Where
 from engrams.prompts import Prompt
 from engrams.recall.few import WhileItFits
 from engrams.recall.select import TopOfEach
 from engrams.recipe import Recipe
 from engrams.recipes.mem_alpha import FILER, MEM_ALPHA
+from engrams.records import Scope
 from engrams.step import Chain, steps_of, walk
-from tests.papers.talks import opened, texts
+from tests.papers.talks import START, opened, texts
 
 SHELVE = Prompt("shelve")
 WORDS = {"": (1.0, 0.0)}
@@ -85,15 +87,21 @@ def test_what_stands_is_shown_by_number_rewritten_and_taken_away_with_its_histor
         ("memory_update", {"memory_type": "core", "new_content": "Ada, once a sailor."}),
     )
     first: Calls = (("memory_update", CORE), ("new_memory_insert", BOAT), ("new_memory_insert", TRIP))
-    with opened(MEM_ALPHA, {SHELVE: Filing(first, second)}, WORDS) as (memory, talk):
+    with opened(MEM_ALPHA, {SHELVE: Filing(first, (), second)}, WORDS) as (memory, talk):
         one = told_at_once(memory, "My boat is the Ria.", "I sailed to Vigo.")
         boat, trip = only(memory, "semantic"), only(memory, "episodic")
+        told_at_once(memory, "Nothing more.")
+        store = memory._house.store
+        store.touch(
+            [row for row, _ in store.list_engrams(Scope("default"), Where(kinds=("semantic",)))], START
+        )
         two = told_at_once(memory, "I sold her.")
-        shown = talk.shown("shelve")[1]
+        shown = talk.shown("shelve")[2]
         assert shown["core"] == CORE["new_content"]
         assert shown["semantic"] == "The newest 1 of 1:\n1. [2024-03-31] Ada owns a boat called Ria."
         assert only(memory, "semantic").id == boat.id
         assert list(only(memory, "semantic").sources) == [*one, *two]
+        assert only(memory, "semantic").recall_count == 1  # counted after it was read
         assert [r.change for r in memory.history(boat.id)] == ["ADD", "UPDATE"]
         assert texts(memory, "episodic") == []
         assert [r.change for r in memory.history(trip.id)] == ["ADD", "DELETE"]

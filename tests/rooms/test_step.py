@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -72,6 +73,35 @@ def test_a_chain_hands_on_and_traces_each_step(run: Any) -> None:
     chain = Plus(2) >> Twice(Plus(5)) >> Say()
     assert chain(1, run) == "it is 13"
     assert [s.step for s in run.trace.steps] == ["Plus", "Twice", "Say"]
+
+
+@dataclass(frozen=True)
+class AllAtOnce(Step[int, int]):
+    """Counts how many values it was given together, in `seen`."""
+
+    seen: list[int] = field(default_factory=list, compare=False)
+
+    def __call__(self, value: int, run: Run) -> int:
+        return self.many((value,), run)[0]
+
+    def many(self, values: Sequence[int], run: Run) -> Sequence[int]:
+        self.seen.append(len(values))
+        return [10 * value for value in values]
+
+
+def test_several_values_go_through_a_chain_step_by_step(run: Any) -> None:
+    together = AllAtOnce()
+    chain = Plus(2) >> together >> Twice(Plus(5))
+    assert chain.many((1, 2, 3), run) == [chain(value, Bare()) for value in (1, 2, 3)] == [40, 50, 60]
+    assert together.seen == [3, 1, 1, 1]
+    assert [(s.step, s.items_in, s.items_out) for s in run.trace.steps] == [
+        ("Plus", 3, 3),
+        ("AllAtOnce", 3, 3),
+        ("Twice", 3, 3),
+    ]
+    assert list(chain.many((), run)) == []
+    with pytest.raises(StepFailed, match=r"toy\.read\.Fail failed: KeyError"):
+        (Plus() >> Fail()).many((1, 2), run)
 
 
 def test_chains_flatten_so_that_grouping_does_not_matter() -> None:
