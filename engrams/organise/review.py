@@ -146,10 +146,9 @@ class ByHash(Step[Draft, tuple[Group, ...]]):
             raise NeedsExtra(f"{run.recipe!r} groups what is alike by vectors, and so", "embed")
         places = cross_polytope(run.embedder.embed([e.content for e in new]), self.groups, self.seed)
         found: dict[int, dict[EngramId, Engram]] = {}
-        for place, engram in zip(places.tolist(), new, strict=True):
-            held = found.setdefault(place, {})
-            query = Query(engram.content, Scope(engram.namespace), writer=run.recipe)
-            held.update({s.item.id: s.item for s in self.find(query, run).items})
+        queries = [Query(e.content, Scope(e.namespace), writer=run.recipe) for e in new]
+        for place, ranked in zip(places.tolist(), self.find.many(queries, run), strict=True):
+            found.setdefault(place, {}).update({s.item.id: s.item for s in ranked.items})
         for place, engram in zip(places.tolist(), new, strict=True):
             found[place][engram.id] = engram
         return tuple(

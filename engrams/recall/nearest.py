@@ -10,7 +10,7 @@ import numpy as np
 
 from engrams.arithmetic import cross_polytope, dots, min_max, products, top_k
 from engrams.errors import BadSetting, NeedsExtra
-from engrams.ports import Bool, Float32, Int64, View
+from engrams.ports import Bool, Embedder, Float32, Int64, View
 from engrams.recall.derived import once
 from engrams.recall.select import fetch
 from engrams.records import Engram, Query, Ranked, Row, Scored
@@ -71,22 +71,54 @@ class Nearest(Step[Query, Ranked[Engram]]):
             ModelError: the embedder failed.
         """
         view = run.index.view(value)
-        return self._ranked(value, view, cosines(view, value.text, self.kinds, run), run)
+        scores = cosines(view, value.text, self.kinds, run)
+        if self.least > -1:
+            scores[scores < self.least] = -np.inf
+        if self.scale == "min-max":
+            if self.groups:
+                scores[~self._in_group(np.arange(view.size), view, value.text, run)] = -np.inf
+            there = np.isfinite(scores)
+            scores[there] = min_max(scores[there].astype(np.float64))
+        rows = self._best(scores, self._looked_at(value), view, value.text, run)
+        return self._ranked(value, view, rows, scores, fetch(run, view, rows), run)
 
     def many(self, values: Sequence[Query], run: Run) -> Sequence[Ranked[Engram]]:
-        """What is nearest to each question: their texts are embedded at once, and what may be near is told by products at once.
+        """What is nearest to each question: embedded at once, what may be near told by products at once, and read at once.
 
         Raises as `__call__`.
         """
         views = [run.index.view(value) for value in values]
-        if len(values) < 2 or self.groups or self.scale == "min-max" or not of_one_state(views):
+        alone = (
+            self.scale == "min-max" or self.reinforce
+        )  # all scores count, or one changes what the next finds
+        if len(values) < 2 or alone or not of_one_state(views):
             return [self(value, run) for value in values]
+        embedder = _embedder_of(run)
+        asked = embedder.embed([value.text for value in values])
+        may = [view.allowed for view in views]
+        if self.groups:
+            of_all = self._groups_of_all(views[0], embedder.fingerprint)
+            own = cross_polytope(asked, self.groups, self.seed).tolist()
+            may = [
+                of_all == group if ok is None else ok & (of_all == group)
+                for group, ok in zip(own, may, strict=True)
+            ]
         found: list[Ranked[Engram]] = []
         for begin in range(0, len(values), TOGETHER):
-            some, seen = values[begin : begin + TOGETHER], views[begin : begin + TOGETHER]
-            counts = [self._looked_at(value) for value in some]
-            near = cosines_of_nearest(seen, [value.text for value in some], self.kinds, counts, run)
-            found += [self._ranked(*one, run) for one in zip(some, seen, near, strict=True)]
+            part = slice(begin, begin + TOGETHER)
+            counts = [self._looked_at(value) for value in values[part]]
+            scores = cosines_of_nearest(
+                views[0], asked[part], self.kinds, counts, may[part], embedder.fingerprint
+            )
+            for each in scores:
+                each[each < self.least] = -np.inf
+            wanted = [top_k(each, count) for each, count in zip(scores, counts, strict=True)]
+            every = np.unique(np.concatenate(wanted))
+            held = dict(zip(every.tolist(), fetch(run, views[0], every), strict=True))
+            found += [
+                self._ranked(value, view, rows, each, [held[row] for row in rows.tolist()], run)
+                for value, view, rows, each in zip(values[part], views[part], wanted, scores, strict=True)
+            ]
         return found
 
     def _looked_at(self, value: Query) -> int:
@@ -96,27 +128,27 @@ class Nearest(Step[Query, Ranked[Engram]]):
     def _wanted(self, value: Query) -> int:
         return max(self.k, value.limit or 0) if self.widen else self.k
 
-    def _ranked(self, value: Query, view: View, scores: Float32, run: Run) -> Ranked[Engram]:
-        """The nearest by their cosines, float32[size]."""
-        if self.least > -1:
-            scores[scores < self.least] = -np.inf
-        if self.scale == "min-max":
-            if self.groups:
-                scores[~self._in_group(np.arange(view.size), view, value.text, run)] = -np.inf
-            there = np.isfinite(scores)
-            scores[there] = min_max(scores[there].astype(np.float64))
-        k = self._wanted(value)
-        wanted = self._best(scores, self._looked_at(value), view, value.text, run)
+    def _ranked(
+        self,
+        value: Query,
+        view: View,
+        rows: Int64,
+        scores: Float32,
+        engrams: Sequence[Engram | None],
+        run: Run,
+    ) -> Ranked[Engram]:
+        """The engrams of the best rows, int64[n], with the scores of all rows, float32[size]."""
         items: list[Scored[Engram]] = []
-        rows: list[Row] = []
+        recalled: list[Row] = []
         said: set[str] = set()
-        for at, engram in zip(wanted, fetch(run, view, wanted), strict=True):
+        k = self._wanted(value)
+        for at, engram in zip(rows.tolist(), engrams, strict=True):
             if engram is not None and not (self.distinct and engram.content in said) and len(items) < k:
                 said.add(engram.content)
-                rows.append(Row(int(view.rows[at])))
+                recalled.append(Row(int(view.rows[at])))
                 items.append(Scored(engram, float(scores[at]), {"dense": float(scores[at])}))
-        if self.reinforce and rows:
-            run.store.touch(rows, run.clock.now())
+        if self.reinforce and recalled:
+            run.store.touch(recalled, run.clock.now())
         return Ranked(value, tuple(items))
 
     def _best(self, scores: Float32, count: int, view: View, text: str, run: Run) -> Int64:
@@ -135,14 +167,31 @@ class Nearest(Step[Query, Ranked[Engram]]):
 
     def _in_group(self, rows: Int64, view: View, text: str, run: Run) -> Bool:
         """Which of some rows fall into the same group as a text, bool[len(rows)]."""
-        assert run.embedder is not None  # `cosines` has asked it
-        vectors = view.vectors(run.embedder.fingerprint)
+        embedder = _embedder_of(run)
+        vectors = view.vectors(embedder.fingerprint)
         if vectors is None:
             return np.zeros(len(rows), dtype=np.bool_)
         groups = cross_polytope(vectors[rows], self.groups, self.seed)
-        asked = int(cross_polytope(run.embedder.embed([text]), self.groups, self.seed)[0])
+        asked = int(cross_polytope(embedder.embed([text]), self.groups, self.seed)[0])
         same: Bool = groups == asked
         return same
+
+    def _groups_of_all(self, view: View, fingerprint: str) -> Int64:
+        """The group of every row of a view, int64[size]; -1 where no row has a vector."""
+
+        def make() -> Int64:
+            vectors = view.vectors(fingerprint)
+            if vectors is None:
+                return np.full(view.size, -1, dtype=np.int64)
+            return cross_polytope(vectors, self.groups, self.seed)
+
+        return once(view, ("groups", fingerprint, self.groups, self.seed), make)
+
+
+def _embedder_of(run: Run) -> Embedder:
+    if run.embedder is None:
+        raise NeedsExtra(f"{run.recipe!r} finds by vectors, and so", "embed")
+    return run.embedder
 
 
 def cosines(view: View, text: str, kinds: tuple[str, ...], run: Run) -> Float32:
@@ -152,16 +201,15 @@ def cosines(view: View, text: str, kinds: tuple[str, ...], run: Run) -> Float32:
         NeedsExtra: there is no embedder.
         ModelError: the embedder failed.
     """
-    if run.embedder is None:
-        raise NeedsExtra(f"{run.recipe!r} finds by vectors, and so", "embed")
+    embedder = _embedder_of(run)
     out = np.full(view.size, -np.inf, dtype=np.float32)
-    vectors = view.vectors(run.embedder.fingerprint)
+    vectors = view.vectors(embedder.fingerprint)
     rows = rows_of(view, kinds)
     if vectors is None or not len(rows):
         return out
     # A chain that writes looks up each of its statements in the same view: which rows have a vector is told once for all.
-    there = once(view, ("with a vector", run.embedder.fingerprint, kinds), lambda: _not_zero(vectors, rows))
-    asked = run.embedder.embed([text])[0]
+    there = once(view, ("with a vector", embedder.fingerprint, kinds), lambda: _not_zero(vectors, rows))
+    asked = embedder.embed([text])[0]
     few = len(rows) * COPIED < view.size
     found = dots(vectors[rows], asked) if few else dots(vectors, asked)[rows]
     out[rows] = np.where(there, found, -np.inf)
@@ -169,24 +217,21 @@ def cosines(view: View, text: str, kinds: tuple[str, ...], run: Run) -> Float32:
 
 
 def cosines_of_nearest(
-    views: Sequence[View], texts: Sequence[str], kinds: tuple[str, ...], counts: Sequence[int], run: Run
+    view: View,
+    asked: Float32,
+    kinds: tuple[str, ...],
+    counts: Sequence[int],
+    may: Sequence[Bool | None],
+    fingerprint: str,
 ) -> list[Float32]:
-    """The `cosines` of each text in its view, float32[size]; -inf for all rows but the nearest `counts` that the view allows, and
-    what is as near or nearly so.
+    """The cosine of each row with each of float32[q, d], [q] of float32[size]; -inf for all rows but the nearest `counts` of those
+    that `may` be near (bool[size]; None: all), and what is as near or nearly so.
 
-    The views are of one state. Products of all texts at once tell what is near, up to rounding; its cosines are those of `cosines`.
-
-    Raises:
-        NeedsExtra: there is no embedder.
-        ModelError: the embedder failed.
+    Products of all at once tell what is near, up to rounding; its cosines are those of `cosines`.
     """
-    if run.embedder is None:
-        raise NeedsExtra(f"{run.recipe!r} finds by vectors, and so", "embed")
-    asked = run.embedder.embed(list(texts))
-    view, fingerprint = views[0], run.embedder.fingerprint
     vectors = view.vectors(fingerprint)
     rows = rows_of(view, kinds)
-    out = [np.full(view.size, -np.inf, dtype=np.float32) for _ in texts]
+    out = [np.full(view.size, -np.inf, dtype=np.float32) for _ in asked]
     if vectors is None or not len(rows):
         return out
     there = once(view, ("with a vector", fingerprint, kinds), lambda: _not_zero(vectors, rows))
@@ -194,9 +239,8 @@ def cosines_of_nearest(
     rough = np.ascontiguousarray(
         (products(vectors[rows], asked) if few else products(vectors, asked)[rows]).T
     )
-    for own, close, one, scores, count in zip(views, rough, asked, out, counts, strict=True):
-        may = there if own.allowed is None else there & own.allowed[rows]
-        close[~may] = -np.inf
+    for ok, close, one, scores, count in zip(may, rough, asked, out, counts, strict=True):
+        close[~(there if ok is None else there & ok[rows])] = -np.inf
         if count < len(close):
             close = np.where(close >= np.partition(close, -count)[-count] - ROUNDING, close, -np.inf)
         near = rows[np.isfinite(close)]
