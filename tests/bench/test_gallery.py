@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from engrams_bench.cli import cli
 from engrams_bench.errors import BenchError, Drifted
+from engrams_bench.gallery.claims import require_claims
 from engrams_bench.gallery.guide import NEEDS, asked_table, baselines_table, best, needs_table
 from engrams_bench.gallery.numbers import filled
 from engrams_bench.gallery.rows import all_rows, broad, one, owner
@@ -162,6 +163,35 @@ def test_numbers_in_a_text_follow_the_rows() -> None:
         filled("<!--= locomo other tokens --><!--/-->", rows)
     with pytest.raises(BenchError, match="in context"):
         filled("<!--= locomo house beauty --><!--/-->", rows)
+
+
+def test_what_a_text_claims_of_rows_is_checked() -> None:
+    good, fair, poor = (outcomes(*[(1,)] * n, *[(9,)] * (40 - n)) for n in (40, 39, 20))
+    rows = [row("house", good), row("a", fair), row("b", poor)]
+    published = ["a", "b"]
+    true = (
+        "locomo house R@5 above locomo b R@5",
+        "locomo b R@5 below locomo house R@5",
+        "locomo house R@5 near locomo a R@5",
+        "the best of locomo by R@5: a",
+        "the best of locomo by R@5: a, b",
+        "none of locomo by R@5 above house",
+    )
+    text = "".join(f"<!--? {claim} -->A sentence. " for claim in true)
+    assert require_claims(text, rows, published) == len(true)
+    for claim, found in (
+        ("locomo house R@5 below locomo b R@5", "100.0 and 50.0"),
+        ("locomo a R@5 above locomo a R@5", "97.5 and 97.5"),
+        ("locomo house R@5 near locomo b R@5", "100.0 and 50.0"),
+        ("the best of locomo by R@5: b", "the best are a"),
+        ("the best of locomo by R@5: b, a", "the best are a, b"),
+        ("none of locomo by R@5 above b", r"above 50.0 are a \(97.5\)"),
+        ("house is the best", "no claim"),
+    ):
+        with pytest.raises(Drifted, match=found):
+            require_claims(f"{text}<!--? {claim} -->", rows, published)
+    with pytest.raises(BenchError, match="there are house, a, b"):
+        require_claims("<!--? locomo c R@5 above locomo a R@5 -->", rows, published)
 
 
 def test_the_best_stands_beside_those_that_chance_tells_apart_from_it() -> None:

@@ -10,6 +10,7 @@ from engrams import Memory
 from engrams.figures import FILE
 from engrams_bench.errors import Drifted
 from engrams_bench.gallery import cards, guide, measured, uses
+from engrams_bench.gallery.claims import require_claims
 from engrams_bench.gallery.numbers import filled
 from engrams_bench.gallery.rows import all_rows, owner
 from engrams_bench.report import BEGIN_GALLERY, insert
@@ -56,10 +57,14 @@ def gallery(results: Path, figures: Path, check: bool, docs: Path) -> None:
     published = sorted({str(row.recipe["name"]) for row in rows if owner(row, names) not in OURS})
     for page, text in ((SHARED, uses.markdown(found, names)), (GUIDE, guide.markdown(rows, published))):
         insert(docs / page, text, check, BEGIN_GALLERY)
+    claims = 0
     for page in (SHARED, GUIDE, TEACHES):
-        _write(docs / page, filled((docs / page).read_text(encoding="utf-8"), rows), check)
+        text = (docs / page).read_text(encoding="utf-8")
+        claims += require_claims(text, rows, published)
+        _write(docs / page, filled(text, rows), check)
     click.echo(
-        f"{docs}: {len(names)} recipes, {len(rows)} rows, {'as code and results say' if check else 'written'}"
+        f"{docs}: {len(names)} recipes, {len(rows)} rows, {claims} claims that hold, "
+        f"{'as code and results say' if check else 'written'}"
     )
 
 

@@ -32,7 +32,7 @@ class Need:
     fits: Callable[[Result], bool]
 
 
-def _plain(row: Result) -> bool:
+def plain(row: Result) -> bool:
     """Rows whose figures compare: contexts of the usual budget, hits that say what they rest on."""
     return (
         row.settings["budget"] == BUDGET
@@ -43,15 +43,15 @@ def _plain(row: Result) -> bool:
 
 
 NEEDS = (
-    Need(f"the most evidence in a context of {BUDGET:,} tokens", "in context", _plain),
-    Need("the same with nothing to install", "in context", lambda row: _plain(row) and _alone(row)),
+    Need(f"the most evidence in a context of {BUDGET:,} tokens", "in context", plain),
+    Need("the same with nothing to install", "in context", lambda row: plain(row) and _alone(row)),
     Need(
         f"the most evidence from contexts of {SHORT:,} tokens or fewer",
         "in context",
-        lambda row: _plain(row) and (figure(row, "tokens") or 0.0) <= SHORT,
+        lambda row: plain(row) and (figure(row, "tokens") or 0.0) <= SHORT,
     ),
-    Need("evidence among the first five hits", "R@5", _plain),
-    Need("evidence among the first ten hits", "R@10", _plain),
+    Need("evidence among the first five hits", "R@5", plain),
+    Need("evidence among the first ten hits", "R@10", plain),
 )
 MEASURES = {"in context": "context recall", "R@5": "{level} recall@5", "R@10": "{level} recall@10"}
 
@@ -110,7 +110,7 @@ def _best_cell(first: Result, ties: Sequence[Result], measure: str) -> str:
 
 
 def _cheapest(rows: Sequence[Result], price: str, unit: str) -> str:
-    there = [row for row in rows if _plain(row) and figure(row, "in context") is not None]
+    there = [row for row in rows if plain(row) and figure(row, "in context") is not None]
     if not there:
         return "–"
     most = max(figure(row, "in context") or 0.0 for row in there)
