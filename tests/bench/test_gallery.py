@@ -275,3 +275,14 @@ def test_the_row_of_a_recipe_is_found_among_all() -> None:
     rows = all_rows(ROOT / "bench" / "results")
     assert one(rows, "locomo", "bm25").recipe["name"] == "bm25"
     assert one(rows, "locomo", "mem0-replayed").settings["models"] == "replayed"
+
+
+def test_no_mark_begins_a_line() -> None:
+    """A line that begins with a comment is raw HTML to Markdown: it ends the paragraph, and nothing in it is formatted."""
+    for page in (ROOT / "docs").glob("*.md"):
+        begins = [
+            line[:60]
+            for line in page.read_text("utf-8").splitlines()
+            if line.lstrip().startswith(("<!--=", "<!--?"))
+        ]
+        assert begins == [], page.name
