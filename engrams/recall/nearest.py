@@ -25,6 +25,8 @@ COPIED = 3
 LOOKED_AT = 8
 #: Questions whose products are made at once: so many numbers a row are held meanwhile.
 TOGETHER = 16
+#: Rows whose groups are worked out at once, in double precision.
+AT_ONCE = 16_384
 #: By how much two sums of the same products of two unit vectors may differ, many times over.
 ROUNDING = 1e-4
 
@@ -183,7 +185,13 @@ class Nearest(Step[Query, Ranked[Engram]]):
             vectors = view.vectors(fingerprint)
             if vectors is None:
                 return np.full(view.size, -1, dtype=np.int64)
-            return cross_polytope(vectors, self.groups, self.seed)
+            parts = (vectors[begin : begin + AT_ONCE] for begin in range(0, len(vectors), AT_ONCE))
+            return np.concatenate(
+                [
+                    np.empty(0, dtype=np.int64),
+                    *(cross_polytope(part, self.groups, self.seed) for part in parts),
+                ]
+            )
 
         return once(view, ("groups", fingerprint, self.groups, self.seed), make)
 

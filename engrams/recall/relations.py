@@ -98,7 +98,7 @@ class Around(Step[Names, Ranked[Engram]]):
                 every = np.concatenate([np.empty(0, dtype=np.int64), *joins])
                 unique, at = np.unique(every, return_inverse=True)
                 best: Float32 = np.full(len(unique), -np.inf, dtype=np.float32)
-                np.maximum.at(best, at, np.repeat(close, [len(each) for each in joins]))
+                np.maximum.at(best, at, np.repeat(close, begins[things + 1] - begins[things]))
                 found[name] = unique, best
         return found
 
