@@ -90,9 +90,8 @@ class Nearest(Step[Query, Ranked[Engram]]):
         Raises as `__call__`.
         """
         views = [run.index.view(value) for value in values]
-        alone = (
-            self.scale == "min-max" or self.reinforce
-        )  # all scores count, or one changes what the next finds
+        # Then all scores count, or what one question finds changes what the next one does.
+        alone = self.scale == "min-max" or self.reinforce
         if len(values) < 2 or alone or not of_one_state(views):
             return [self(value, run) for value in values]
         embedder = _embedder_of(run)
