@@ -13,7 +13,7 @@ from engrams.organise.reconcile import decide
 from engrams.organise.trust import AGREED, DISAGREED, LEAST_TRUST, counted, trust
 from engrams.ports import Ask
 from engrams.prompts import Prompt
-from engrams.records import Change, Decision, Draft, Engram, EventId, Query, Ranked, Scope
+from engrams.records import Change, Decision, Draft, Engram, EventId, Query, Ranked, Scope, Scored
 from engrams.step import Run, Step
 
 Operation = Literal["ADD", "UPDATE", "MERGE", "DELETE", "INVALIDATE", "AGREE", "DISAGREE", "NOOP"]
@@ -213,15 +213,18 @@ class Reconcile(Step[Draft, Draft]):
     def __call__(self, value: Draft, run: Run) -> Draft:
         """Judges and applies."""
         new = [e for e in value.engrams if e.kind == self.kind and e.state == "active"]
+        around = self._around(new, run)
         dropped: set[str] = set()
         decisions: dict[str, Decision] = {}
         for facts in [(fact,) for fact in new] if self.each else [tuple(new)]:
-            found = self._standing(facts, run)
-            old = [e for e, _ in found if e.id not in decisions]
-            if not old:  # nothing to hold them against: no judge need be asked
+            found: dict[str, Scored[Engram]] = {}
+            for scored in (each for fact in facts for each in around[fact.id]):
+                found.setdefault(scored.item.id, scored)
+            open_ones = [each for id, each in found.items() if id not in decisions]
+            if not open_ones:  # nothing to hold them against: no judge need be asked
                 continue
-            near = tuple(score for e, score in found if e.id not in decisions) if len(facts) == 1 else ()
-            case = Case(facts, tuple(old), near)
+            near = tuple(each.score for each in open_ones) if len(facts) == 1 else ()
+            case = Case(facts, tuple(each.item for each in open_ones), near)
             for verdict in self.judge(case, run):
                 apply(verdict, case, dropped, decisions)
         return replace(
@@ -230,13 +233,18 @@ class Reconcile(Step[Draft, Draft]):
             decisions=(*value.decisions, *decisions.values()),
         )
 
-    def _standing(self, facts: Sequence[Engram], run: Run) -> list[tuple[Engram, float]]:
-        found: dict[str, tuple[Engram, float]] = {}
-        queries = [Query(fact.content, Scope(fact.namespace), writer=run.recipe) for fact in facts]
-        for ranked in self.find.many(queries, run):
-            for scored in ranked.items:
-                found.setdefault(scored.item.id, (scored.item, scored.score))
-        return list(found.values())
+    def _around(self, facts: Sequence[Engram], run: Run) -> dict[str, list[Scored[Engram]]]:
+        """What stands around each new one, by its id, as it was found; all are looked up together."""
+        asked = [(fact, text) for fact in facts for text in self._looked_up(fact)]
+        queries = [Query(text, Scope(fact.namespace), writer=run.recipe) for fact, text in asked]
+        found: dict[str, list[Scored[Engram]]] = {fact.id: [] for fact in facts}
+        for (fact, _), ranked in zip(asked, self.find.many(queries, run), strict=True):
+            found[fact.id] += ranked.items
+        return found
+
+    def _looked_up(self, fact: Engram) -> list[str]:
+        """The texts by which what stands around a new one is found."""
+        return [str(fact.metadata[part]) for part in self.by if part in fact.metadata] or [fact.content]
 
 
 def apply(verdict: Verdict, case: Case, dropped: set[str], decisions: dict[str, Decision]) -> None:

@@ -37,6 +37,7 @@ SAID = {
     "Berg drinks": [["Berg", "drinks", "tea"]],
     "moved to Oslo": [["Ada", "lives in", "Oslo"]],
     "Basle is": [["Basle", "is", "old"]],
+    "took tea": [["Ada", "took tea to", "Oslo"]],
 }
 
 
@@ -126,6 +127,18 @@ def test_what_is_outdated_is_closed_in_the_paper_and_deleted_in_the_code() -> No
                     "new": "1. [2024-03-11] Ada lives in Oslo",
                 }
             ]
+
+
+def test_what_may_be_outdated_is_looked_for_around_both_ends() -> None:
+    # "Ada took tea to Oslo" lies at 0.58 of Ada and of Oslo: a sentence is near neither of its ends.
+    for by, asked in ((("subject", "object"), 1), ((), 0)):
+        recipe = MEM0_GRAPH.replace("write.Reconcile.by", by)
+        with opened(recipe, REPLIES, WORDS) as (memory, talk):
+            tell(memory, "user: I live in Basel.", "user: Basle is old.")
+            tell(memory, "user: I took tea to Oslo.", day=1)
+            assert [blocks["relations"] for blocks in talk.shown("outdated") if "took" in blocks["new"]] == [
+                "1. [2024-03-01] Ada lives in Basel"
+            ] * asked
 
 
 def test_without_the_second_reconciling_both_homes_stand() -> None:

@@ -123,11 +123,10 @@ def test_what_was_asked_for_last_is_kept_and_no_more(store: Store, monkeypatch: 
 def test_several_threads_are_told_the_same(store: Store) -> None:
     one = said("one")
     add(store, one)
-    found: list[Any] = []
+    found: list[list[int]] = []
 
     def look() -> None:
-        for _ in range(20):
-            found.append(len(standing(store, NAMESPACE, ALL)))
+        found.append([len(standing(store, NAMESPACE, ALL)) for _ in range(20)])
 
     threads = [threading.Thread(target=look) for _ in range(4)]
     for thread in threads:
@@ -136,5 +135,6 @@ def test_several_threads_are_told_the_same(store: Store) -> None:
         store.commit(commit_of(engrams=[note(f"fact-{n}", (one.id,), str(n), kind="fact")]))
     for thread in threads:
         thread.join()
-    assert len(found) == 80
+    assert [len(counts) for counts in found] == [20] * 4
+    assert all(counts == sorted(counts) for counts in found)  # nobody sees less than before
     assert len(told(store)) == 10
